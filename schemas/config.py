@@ -1,0 +1,269 @@
+"""The models of ``parcours.toml``: every key, its default, its unit, what it does.
+
+Reading files, layering them, resolving secrets and suggesting spellings is
+``parcours.pipelines.config``'s work; these models only say what is right.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal
+from zoneinfo import available_timezones
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+
+STAGES = ("awareness", "consideration", "purchase", "service", "loyalty", "advocacy")
+"""The six stages in rank order; rank 1 is awareness, 0 is no stage."""
+
+FORMATS = ("json", "csv", "avro", "avro-confluent", "avro-single-object", "avro-file")
+
+_UNITS = {"ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
+
+
+def parse_duration(text: object) -> timedelta:
+    """Read ``"90s"``, ``"24h"``, ``"14 days"``… as a span of time.
+
+    Raises:
+        ValueError: the text is not a number followed by a unit.
+    """
+    if isinstance(text, timedelta):
+        return text
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*", str(text).lower())
+    unit = found[2] if found else ""
+    for name in (unit, unit[:1]):
+        if found and name in _UNITS and (name == unit or unit.rstrip("s") in _LONG_UNITS):
+            return timedelta(seconds=float(found[1]) * _UNITS[name])
+    raise ValueError(f'"{text}" is not a duration: write a number and a unit, as in 30s, 15m, 24h, 400d, 2w')
+
+
+_LONG_UNITS = {"second", "minute", "hour", "day", "week"}
+
+
+def _known_zone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError(f'"{name}" is not a time zone: write one such as Europe/Paris or UTC')
+    return name
+
+
+def _as_utc(value: Any) -> Any:
+    return value.replace(tzinfo=UTC) if isinstance(value, datetime) and value.tzinfo is None else value
+
+
+Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+Zone = Annotated[str, AfterValidator(_known_zone)]
+Instant = Annotated[datetime, AfterValidator(_as_utc)]
+Stage = Literal["awareness", "consideration", "purchase", "service", "loyalty", "advocacy"]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Store(_Model):
+    """Where the DuckDB file is, and how much of the machine a slice may use."""
+
+    path: str = Field("parcours.duckdb", description="the DuckDB file; made on the first run")
+    memory_limit: str = Field(
+        "600MB", description="what DuckDB may hold in memory before it spills beside the store"
+    )
+    staging: str | None = Field(None, description="folder for staged files; default: <path>.staging")
+    slice_records: int = Field(1_000_000, ge=1, description="most records in one slice")
+    slice_bytes: int = Field(1_000_000_000, ge=1, description="most bytes of records in one slice")
+
+
+class MapEntry(_Model):
+    """Where one of our fields comes from. A plain string in the config is ``paths = [that string]``."""
+
+    paths: tuple[str, ...] = Field(
+        (), description="nested paths such as customer.id; the first non-null counts"
+    )
+    constant: str | None = Field(None, description="the same value for every record")
+    lookup: dict[str, str] = Field(
+        {}, description="the source's word = ours; words not listed stay as they are"
+    )
+    nulls: tuple[str, ...] = Field((), description="texts that mean null in this field")
+    generate: Literal["hash", "row"] | None = Field(
+        None, description="event_id only: @hash (SHA-256 of the mapped fields) or @row (file and ordinal)"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_forms(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            if value in ("@hash", "@row"):
+                return {"generate": value[1:]}
+            return {"constant": value[1:]} if value.startswith("=") else {"paths": (value,)}
+        if isinstance(value, list | tuple):
+            return {"paths": tuple(value)}
+        if isinstance(value, dict) and "path" in value:
+            value = {**value, "paths": (value["path"],)}
+            del value["path"]
+        return value
+
+
+class Source(_Model):
+    """One place that touchpoints come from."""
+
+    name: str = Field(min_length=1, max_length=128)
+    kind: Literal["file", "kafka"]
+    format: Literal["json", "csv", "avro", "avro-confluent", "avro-single-object", "avro-file"]
+
+    # files
+    path: str | None = Field(None, description="a file or a glob; ** goes into subfolders")
+    settle: Duration = Field(timedelta(0), description="a file changed more recently than this waits")
+    on_replaced: Literal["error", "reload"] = Field(
+        "error", description="what to do when a read file was replaced"
+    )
+    encoding: Literal["utf-8", "cp1252", "iso-8859-15"] = "utf-8"
+    delimiter: str = Field(",", min_length=1, max_length=1)
+    quote: str = Field('"', max_length=1, description="empty: quotes mean nothing")
+
+    # how values are written, for files and topics alike
+    decimal_mark: Literal[".", ","] = "."
+    date_format: str | None = Field(
+        None, description="strptime pattern, as %d/%m/%Y %H:%M; default: ISO 8601"
+    )
+    time_unit: Literal["s", "ms", "us"] | None = Field(None, description="unit of times given as numbers")
+    time_zone: Zone = Field("UTC", description="zone of times without an offset")
+    nulls: tuple[str, ...] = Field((), description="texts that mean null in every field")
+    envelope: Literal["cloudevents", "debezium"] | None = None
+    attributes: Literal["all"] | tuple[str, ...] = Field("all", description="which unknown fields are kept")
+    map: dict[str, MapEntry] = {}
+
+    # kafka
+    topics: tuple[str, ...] = ()
+    bootstrap: tuple[str, ...] = ()
+    start: Literal["earliest", "latest"] | Instant | None = Field(
+        None, description="where the first run begins; must be said for a topic"
+    )
+    on_gap: Literal["stop", "record"] = Field(
+        "stop",
+        description="when the log no longer has what was not yet read: stop, or note the gap and go on",
+    )
+    kafka: dict[str, Any] = Field(
+        {}, description="kafka-python consumer settings, security above all; passed through"
+    )
+    writer_schema: str | None = Field(None, description="an .avsc file, for format avro")
+    schemas: str | None = Field(
+        None, description="a folder of ID.avsc, or the registry's URL, for avro-confluent"
+    )
+
+    expected_every: Duration | None = Field(None, description="this source delivers at least this often")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bootstrap_list(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            value = dict(value)
+            for key in ("bootstrap", "topics"):
+                if isinstance(value.get(key), str):
+                    value[key] = tuple(part.strip() for part in value[key].split(","))
+        return value
+
+    @model_validator(mode="after")
+    def _complete(self) -> Source:
+        problems = []
+        if self.kind == "file":
+            if not self.path:
+                problems.append('a file source needs path = "…"')
+            if self.format in ("avro", "avro-confluent", "avro-single-object"):
+                problems.append(
+                    f'format "{self.format}" is for topics; an Avro container file is "avro-file"'
+                )
+        else:
+            if not self.topics:
+                problems.append('a kafka source needs topics = ["…"]')
+            if not self.bootstrap:
+                problems.append('a kafka source needs bootstrap = "host:port"')
+            if self.start is None:
+                problems.append(
+                    'a kafka source says where its first run begins: start = "earliest", "latest" or a time'
+                )
+            if self.format in ("avro-file", "csv"):
+                problems.append(f'format "{self.format}" is for files')
+            if self.format in ("avro", "avro-single-object") and not self.writer_schema:
+                problems.append(f'format "{self.format}" needs writer_schema = "FILE.avsc"')
+            if self.format == "avro-confluent" and not self.schemas:
+                problems.append('format "avro-confluent" needs schemas = "FOLDER" or a registry\'s URL')
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+
+MONEY_ROLES = ("revenue", "premium", "claim_paid", "claim_reserve")
+
+
+class EventType(_Model):
+    """What an event type means."""
+
+    stage: Stage | None = None
+    roles: tuple[str, ...] = ()
+    money_role: Literal["revenue", "premium", "claim_paid", "claim_reserve"] | None = None
+
+
+class Channel(_Model):
+    """What a channel is."""
+
+    medium: Literal["digital", "physical", "human", "mail"]
+    direct: bool = False
+
+
+class Taxonomy(_Model):
+    """The organisation's words: event type to stage, roles and money role; channel to medium."""
+
+    events: dict[str, EventType] = {}
+    channels: dict[str, Channel] = {}
+
+
+class Journey(_Model):
+    """How touchpoints are cut into journeys."""
+
+    unit: Literal["profile", "product", "contract", "claim"] = "profile"
+    gap: Duration | Literal["none"] = timedelta(days=400)
+    end_on: tuple[str, ...] = Field((), description="event types or roles that end a journey")
+
+
+class Identity(_Model):
+    """How devices are tied to customers."""
+
+    max_customers_per_device: int = Field(3, ge=1)
+
+
+class Validation(_Model):
+    """Limits that every record is held against."""
+
+    min_time: Instant = datetime(2000, 1, 1, tzinfo=UTC)
+    max_future: Duration = timedelta(hours=24)
+    max_record_bytes: int = Field(10_000_000, ge=1)
+    ignored_ids: tuple[str, ...] = ("null", "none", "undefined", "nan", "0")
+
+
+class Kpi(_Model):
+    """How figures are cut into periods."""
+
+    time_zone: Zone = "Europe/Paris"
+    week_start: Literal["monday", "sunday"] = "monday"
+
+
+class Config(_Model):
+    """One whole ``parcours.toml``."""
+
+    store: Store = Store()
+    source: tuple[Source, ...] = ()
+    taxonomy: Taxonomy = Taxonomy()
+    journey: Journey = Journey()
+    identity: Identity = Identity()
+    validation: Validation = Validation()
+    kpi: Kpi = Kpi()
+
+    @model_validator(mode="after")
+    def _distinct_names(self) -> Config:
+        names = [source.name for source in self.source]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"two sources have one name: {', '.join(twice)}")
+        return self
+
+
+__all__ = ["FORMATS", "MONEY_ROLES", "STAGES", "Config", "Duration", "SecretStr", "parse_duration"]
