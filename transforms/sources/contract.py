@@ -69,6 +69,18 @@ class RangeSource(Protocol):
         """Read one range: batches in offset order, then exactly one ``RangeEnd``."""
         ...
 
+    def rewound(self, committed: Mapping[tuple[str, int], Position], to: str) -> dict[tuple[str, int], Position]:
+        """Return earlier positions to read from again.
+
+        Args:
+            committed: the positions to set back, by (topic, partition).
+            to: ``earliest``, an offset, or a time in ISO 8601 (topics only).
+
+        Raises:
+            ValueError: ``to`` is neither, or lies after what was read.
+        """
+        ...
+
     def close(self) -> None:
         """Give back connections."""
         ...

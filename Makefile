@@ -1,0 +1,52 @@
+# parcours: make help lists what there is.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+DEMO := demo
+EVENTS ?= 200000
+
+.DEFAULT_GOAL := help
+.PHONY: help run test test-long lint format typecheck bench services clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+$(READY): pyproject.toml setup.py constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "parcours needs Python 3.11 or newer")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+run: $(READY) ## simulate 200,000 events, load them, show the stage conversion and three queries
+	@PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/demo.sh $(DEMO) $(EVENTS)
+
+test: $(READY) ## every test, with a real Kafka broker (Java 17 and Maven)
+	$(BIN)/pytest --cov --cov-report=term:skip-covered -m "not long"
+
+test-long: $(READY) ## the nightly profile: more generated cases, more data
+	HYPOTHESIS_PROFILE=long $(BIN)/pytest
+
+lint: $(READY) ## ruff: format and rules
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+format: $(READY) ## rewrite the code in the one format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+typecheck: $(READY) ## mypy, strict, on the installed wheel
+	rm -rf build/typecheck && mkdir -p build/typecheck
+	$(BIN)/pip wheel --quiet --no-deps --wheel-dir build/typecheck .
+	$(BIN)/pip install --quiet --no-deps --target build/typecheck/site build/typecheck/*.whl
+	cd build/typecheck && MYPYPATH=site $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml -p parcours
+
+bench: $(READY) ## events from a broker to committed journey tables, part by part
+	$(BIN)/python benchmarks/kafka_to_journeys.py
+
+services: $(READY) ## start a Kafka broker for trials; Ctrl-C stops it
+	$(BIN)/python tests/services/kafka.py run
+
+clean: ## remove what make made
+	rm -rf $(VENV) $(DEMO) build dist *.egg-info

@@ -1,0 +1,183 @@
+"""Commit: one transaction that checks what was merged and built, and writes it with the ledger and the new offsets."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from parcours.transforms.canonical import canonical_json_sql
+from parcours.transforms.sources.contract import Position
+from parcours.transforms.stage import Manifest
+
+
+class CommitRefusedError(Exception):
+    """A check failed: nothing was written."""
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """The run that commits."""
+
+    run_id: str
+    command: str
+    started_at: datetime
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What became of the records of one or several slices."""
+
+    read: int = 0
+    loaded: int = 0
+    duplicate: int = 0
+    quarantined: int = 0
+    suppressed: int = 0
+    demoted: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(*(a + b for a, b in zip(self.as_tuple(), other.as_tuple(), strict=True)))
+
+    def as_tuple(self) -> tuple[int, ...]:
+        """Return the counts in the ledger's order."""
+        return (self.read, self.loaded, self.duplicate, self.quarantined, self.suppressed, self.demoted)
+
+
+_MANIFESTS = pa.schema(
+    [
+        ("source", pa.string()),
+        ("topic", pa.string()),
+        ("partition", pa.int32()),
+        ("start", pa.int64()),
+        ("next_offset", pa.int64()),
+        ("read", pa.int64()),
+        ("invalid", pa.int64()),
+        ("gap", pa.int64()),
+        ("gap_reason", pa.string()),
+    ]
+)
+
+
+def run_sql(connection: duckdb.DuckDBPyConnection, name: str, values: Mapping[str, Any], **texts: str) -> None:
+    """Run one file of statements; each statement is given those of the values that it names.
+
+    ``texts`` are SQL expressions or whole numbers written into the text before it is parsed.
+    """
+    text = resources.files(__package__).joinpath("commit_sql", f"{name}.sql").read_text("utf-8")
+    for key, value in texts.items():
+        text = text.replace(f"${key}", value)
+    for statement in duckdb.extract_statements(text):
+        connection.execute(statement, {key: values[key] for key in statement.named_parameters})
+
+
+def register_built(connection: duckdb.DuckDBPyConnection, built: Mapping[str, Sequence[Path]]) -> None:
+    """Give the built files the names ``built_RELATION``."""
+    for relation, paths in built.items():
+        quoted = ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
+        source = f"read_parquet([{quoted}])" if paths else f"(SELECT * FROM empty_{relation})"
+        connection.execute(f"CREATE OR REPLACE TEMP VIEW built_{relation} AS FROM {source}")  # noqa: S608
+
+
+def balance(connection: duckdb.DuckDBPyConnection, manifests: Sequence[Manifest]) -> None:
+    """Fill ``balances``: what became of each record, by topic-partition."""
+    rows = [{name: getattr(manifest, name) for name in _MANIFESTS.names} for manifest in manifests]
+    connection.register("manifests", pa.Table.from_pylist(rows, schema=_MANIFESTS))
+    run_sql(connection, "balances", {})
+
+
+def check(connection: duckdb.DuckDBPyConnection, run: RunInfo, now: datetime) -> None:
+    """Hold the slice against what must be true of it, and keep the results.
+
+    Raises:
+        CommitRefusedError: a check failed.
+    """
+    run_sql(connection, "check", {})
+    failed = connection.sql("SELECT rule, failed, sample FROM checks WHERE failed > 0").fetchall()
+    if failed:
+        listed = "; ".join(f"{rule}: {count} rows, such as {', '.join(sample)}" for rule, count, sample in failed)
+        raise CommitRefusedError(f"the slice is not consistent and was not committed: {listed}")
+    connection.execute("DELETE FROM quality_results WHERE run_id = ?", [run.run_id])
+    connection.execute(
+        "INSERT INTO quality_results SELECT ?, rule, 'stop', failed || ' rows', '0 rows', failed, sample, ? FROM checks",
+        [run.run_id, now],
+    )
+
+
+def write_tables(
+    connection: duckdb.DuckDBPyConnection, run: RunInfo, now: datetime, max_customers_per_device: int
+) -> None:
+    """Write quarantine, touchpoints, links and everything built."""
+    values = {"run_id": run.run_id, "now": now}
+    run_sql(
+        connection,
+        "quarantine",
+        values,
+        staged_json=canonical_json_sql("s", stage="stage"),
+        stored_json=canonical_json_sql("s", stage="stage_given"),
+    )
+    run_sql(connection, "tables", values, max_customers_per_device=str(max_customers_per_device))
+
+
+def write_ledger(
+    connection: duckdb.DuckDBPyConnection, run: RunInfo, now: datetime, manifests: Sequence[Manifest]
+) -> Counts:
+    """Write the run, its balances and the new offsets; return the slice's counts."""
+    connection.execute(
+        """
+        INSERT INTO run_balances
+        SELECT ?, source, topic, partition, from_offset, to_offset, read, loaded, duplicate, quarantined, 0, demoted,
+            gap, gap_reason
+        FROM balances ORDER BY ALL
+        """,
+        [run.run_id],
+    )
+    record_run(connection, run, now, "running")
+    write_offsets(
+        connection,
+        {(m.source, m.topic, m.partition): Position(m.next_offset, m.resume) for m in manifests},
+    )
+    row = connection.sql(
+        "SELECT sum(read)::BIGINT, sum(loaded)::BIGINT, sum(duplicate)::BIGINT, sum(quarantined)::BIGINT, 0, "
+        "sum(demoted)::BIGINT FROM balances"
+    ).fetchone()
+    assert row is not None  # noqa: S101  an aggregate gives one row
+    return Counts(*(value or 0 for value in row))
+
+
+def record_run(connection: duckdb.DuckDBPyConnection, run: RunInfo, now: datetime, status: str) -> None:
+    """Write or update the run's line in the ledger."""
+    connection.execute("DELETE FROM runs WHERE run_id = ?", [run.run_id])
+    connection.execute(
+        "INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?)",
+        [run.run_id, run.command, run.started_at, now, status, run.fingerprint],
+    )
+
+
+def write_offsets(
+    connection: duckdb.DuckDBPyConnection, positions: Mapping[tuple[str, str, int], Position]
+) -> None:
+    """Replace the committed position of each (source, topic, partition)."""
+    for (source, topic, partition), position in positions.items():
+        connection.execute(
+            "DELETE FROM internal.offsets WHERE source = ? AND topic = ? AND partition = ?", [source, topic, partition]
+        )
+        connection.execute(
+            "INSERT INTO internal.offsets VALUES (?, ?, ?, ?, ?)",
+            [source, topic, partition, position.next_offset, json.dumps(dict(position.resume))],
+        )
+
+
+def read_offsets(connection: duckdb.DuckDBPyConnection, source: str) -> dict[tuple[str, int], Position]:
+    """Return the committed positions of one source by (topic, partition)."""
+    rows = connection.execute(
+        "SELECT topic, partition, next_offset, resume FROM internal.offsets WHERE source = ?", [source]
+    ).fetchall()
+    return {(topic, partition): Position(offset, json.loads(resume)) for topic, partition, offset, resume in rows}

@@ -1,0 +1,47 @@
+DELETE FROM touchpoints WHERE rowid IN (SELECT stored_row FROM demoted);
+
+-- Stored touchpoints are rewritten only where a link or a late event moved them to another person or visit.
+UPDATE touchpoints
+SET profile_id = k.profile_id, identified = k.identified, visit_id = v.visit_id
+FROM kept AS k LEFT JOIN built_visit_members AS v USING (rid)
+WHERE touchpoints.rowid = -1 - k.rid
+    AND (touchpoints.profile_id <> k.profile_id OR touchpoints.visit_id IS DISTINCT FROM v.visit_id);
+
+INSERT INTO touchpoints
+SELECT
+    a.event_id, s.occurred_at, n.profile_id, n.identified, s.customer_id, s.anonymous_id, s.event_type, s.stage,
+    coalesce(s.stage, e.stage), coalesce(e.roles, []), e.money_role, s.channel, c.medium, c.is_direct, s.source, s.campaign,
+    s.content, s.product, s.contract_id, s.quote_id, s.claim_id, s.referral_id, s.case_id, s.value, s.currency, s.cost,
+    s.survey, s.score, s.consent, s.experiment, s.variant, s.attributes, v.visit_id, s.source_name, s.source_topic,
+    s.source_partition, s.source_offset, s.broker_timestamp, s.record_key, s.headers, s.schema_id, $now, $run_id,
+    a.event_key, s.content_sha256
+FROM staged AS s
+JOIN newcomers AS n USING (rid)
+JOIN arrivals AS a USING (rid)
+LEFT JOIN built_visit_members AS v USING (rid)
+LEFT JOIN taxonomy_events AS e ON e.event_type = s.event_type
+LEFT JOIN taxonomy_channels AS c ON c.channel = s.channel;
+
+DELETE FROM identity_links WHERE event_id IN (SELECT event_id FROM demoted);
+INSERT INTO identity_links
+SELECT l.link_id, l.anonymous_id, l.customer_id, l.event_id, l.linked_at, 'device',
+    if(d.customers > $max_customers_per_device, 'over_limit', 'active')
+FROM new_links AS l JOIN devices AS d USING (anonymous_id);
+UPDATE identity_links SET status = s.status
+FROM (
+    SELECT anonymous_id, if(customers > $max_customers_per_device, 'over_limit', 'active') AS status FROM devices
+) AS s
+WHERE identity_links.anonymous_id = s.anonymous_id AND identity_links.status <> s.status;
+
+DELETE FROM journey_amounts WHERE journey_id IN (SELECT journey_id FROM journeys SEMI JOIN touched USING (profile_id));
+DELETE FROM stage_visits WHERE journey_id IN (SELECT journey_id FROM journeys SEMI JOIN touched USING (profile_id));
+DELETE FROM journey_steps WHERE profile_id IN (FROM touched);
+DELETE FROM journeys WHERE profile_id IN (FROM touched);
+DELETE FROM visits WHERE profile_id IN (FROM touched);
+DELETE FROM profiles WHERE profile_id IN (FROM touched);
+INSERT INTO profiles BY NAME FROM built_profiles;
+INSERT INTO visits BY NAME FROM built_visits;
+INSERT INTO journeys BY NAME FROM built_journeys;
+INSERT INTO journey_steps BY NAME FROM built_journey_steps;
+INSERT INTO stage_visits BY NAME FROM built_stage_visits;
+INSERT INTO journey_amounts BY NAME FROM built_journey_amounts;

@@ -1,0 +1,467 @@
+"""The slice loop: plan, ingest, merge, build, commit, and again while there is something to read.
+
+A slice is a set of offset ranges. The offsets in the store are the truth about what was read: they are committed in
+one transaction with what was loaded, so a crash anywhere leaves the store as it was and the next run does the slice
+again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import threading
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from parcours.kpis.stage_conversion import create_statements
+from parcours.pipelines import commit
+from parcours.pipelines.build_journeys import build_journeys
+from parcours.pipelines.commit import Counts, RunInfo
+from parcours.pipelines.observe import Observer
+from parcours.pipelines.status import write_status
+from parcours.pipelines.store import Store
+from parcours.schemas.config import Config
+from parcours.transforms.elements import PlannedRange
+from parcours.transforms.journeys import JourneyRules
+from parcours.transforms.merge import (
+    collect_history,
+    merge,
+    merge_everything,
+    register_staged,
+    register_taxonomy,
+)
+from parcours.transforms.sources.contract import LogStoppedError, RangeSource, SourceUnavailableError
+from parcours.transforms.sources.open import open_source
+from parcours.transforms.stage import Manifest, Progress
+
+RUNNER = "FnApiRunner"
+
+ATTEMPTS = 3
+"""How often a slice is tried before the run fails: a broker restart or a lost worker is over by then."""
+
+IDLE_SECONDS = 0.5
+"""Pause between two looks at sources that have nothing new, while following."""
+
+BYTES_PER_RECORD = 2_000
+"""Disk that a record takes at most while its slice is staged, merged and committed; measured at about 900."""
+
+
+class RulesChangedError(Exception):
+    """The store was built with other rules."""
+
+
+class SliceFailedError(Exception):
+    """A slice failed several times."""
+
+
+@dataclass
+class RunResult:
+    """What a run did."""
+
+    run_id: str
+    status: str = "done"
+    slices: int = 0
+    read: int = 0
+    loaded: int = 0
+    duplicate: int = 0
+    quarantined: int = 0
+    suppressed: int = 0
+    demoted: int = 0
+    seconds: float = 0.0
+    nothing_to_do: bool = False
+    warnings: list[str] = field(default_factory=list)
+    waiting: list[str] = field(default_factory=list)
+    quarantine: dict[str, int] = field(default_factory=dict)
+
+    def add(self, counts: Counts) -> None:
+        """Add one slice's counts."""
+        for name, value in zip(
+            ("read", "loaded", "duplicate", "quarantined", "suppressed", "demoted"), counts.as_tuple(), strict=True
+        ):
+            setattr(self, name, getattr(self, name) + value)
+
+
+@dataclass(frozen=True)
+class _SlicePlan:
+    ranges: tuple[PlannedRange, ...]
+    ends: dict[tuple[str, str, int], int]
+    more: bool
+    waiting: tuple[str, ...]
+
+
+def rules_of(config: Config) -> str:
+    """Return the text of the rules that stored tables depend on."""
+    rules = config.model_dump(mode="json", include={"taxonomy", "journey", "identity"})
+    return json.dumps(rules, sort_keys=True, ensure_ascii=False)
+
+
+def _fingerprint(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+class SliceLoop:
+    """One run over an open store."""
+
+    def __init__(
+        self,
+        store: Store,
+        config: Config,
+        command: str,
+        observer: Observer,
+        *,
+        runner: str = RUNNER,
+        runner_options: Sequence[str] = (),
+    ) -> None:
+        self.store = store
+        self.config = config
+        self.observer = observer
+        self._runner = {"runner": runner, "runner_options": tuple(runner_options)}
+        self._rules = rules_of(config)
+        started = _now()
+        self.run = RunInfo(
+            run_id=f"{started:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}",
+            command=command,
+            started_at=started,
+            fingerprint=_fingerprint(self._rules),
+        )
+        self.result = RunResult(self.run.run_id)
+        self._sources: dict[str, RangeSource] = {}
+        self._turn = 0
+        self._ends: dict[tuple[str, str, int], int] = {}
+        self.staging = Path(config.store.staging or f"{store.path}.staging")
+
+    @property
+    def connection(self):  # noqa: ANN201
+        """The store's connection."""
+        return self.store.connection
+
+    def prepare(self, *, apply_rules: bool = False) -> None:
+        """Sweep what a killed run left, and hold the rules against the store's.
+
+        Raises:
+            RulesChangedError: the store was built with other rules.
+        """
+        shutil.rmtree(self.staging, ignore_errors=True)
+        kept = self.store.meta("rules")
+        if kept is not None and kept != self._rules and not apply_rules:
+            changed = [
+                part
+                for part, value in json.loads(self._rules).items()
+                if value != json.loads(kept).get(part)
+            ]
+            raise RulesChangedError(
+                f'the rules in [{"], [".join(changed)}] are not those that "{self.store.path}" was built with: '
+                "take the change back, or apply it to everything with parcours rebuild"
+            )
+        register_taxonomy(self.connection, self.config.taxonomy)
+        kpi = self.config.kpi.model_dump_json()
+        with self.transaction():
+            self.connection.execute("UPDATE runs SET status = 'interrupted' WHERE status = 'running'")
+            self.store.set_meta("rules", self._rules)
+            if self.store.meta("kpi") != kpi:
+                for statement in create_statements(self.config.kpi):
+                    self.connection.execute(statement)
+                self.store.set_meta("kpi", kpi)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Commit on leaving, roll back on any error."""
+        self.connection.execute("BEGIN")
+        try:
+            yield
+        except BaseException:
+            self.connection.execute("ROLLBACK")
+            raise
+        self.connection.execute("COMMIT")
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Tell the observer of a step's begin and end."""
+        self.observer.begin(name)
+        yield
+        self.observer.end(name)
+
+    def plan(self) -> _SlicePlan:
+        """Ask every source what there is to read, in turn first, within the slice's limits."""
+        records, bytes_ = self.config.store.slice_records, self.config.store.slice_bytes
+        ranges: list[PlannedRange] = []
+        waiting: list[str] = []
+        more = False
+        names = [source.name for source in self.config.source]
+        order = [*names[self._turn % len(names) :], *names[: self._turn % len(names)]] if names else []
+        self._turn += 1
+        by_name = {source.name: source for source in self.config.source}
+        for name in order:
+            if name not in self._sources:
+                self._sources[name] = open_source(by_name[name], self.config.validation)
+            committed = commit.read_offsets(self.connection, name)
+            left = records - sum(planned.end - planned.start for planned in ranges)
+            if left <= 0:
+                more = True
+                continue
+            plan = self._sources[name].plan(committed, first_id=len(ranges), records=left, bytes_=bytes_)
+            ranges.extend(plan.ranges)
+            waiting.extend(plan.waiting)
+            more = more or plan.more
+            self._ends.update({(name, *key): end for key, end in plan.ends.items()})
+        return _SlicePlan(tuple(ranges), dict(self._ends), more, tuple(waiting))
+
+    def slice(self) -> bool:
+        """Do one slice; return whether there was something to read.
+
+        Raises:
+            SliceFailedError: it failed several times; the store is as it was.
+        """
+        for attempt in range(1, ATTEMPTS + 1):
+            with self.step("plan"):
+                plan = self.plan()
+            self.result.waiting = list(plan.waiting)
+            if not plan.ranges:
+                return False
+            rows = sum(planned.end - planned.start for planned in plan.ranges)
+            self.store.require_space(min(rows * BYTES_PER_RECORD, 3 * self.config.store.slice_bytes))
+            folder = self.staging / f"attempt-{uuid.uuid4().hex}"
+            folder.mkdir(parents=True)
+            try:
+                self._attempt(plan, folder)
+            except (LogStoppedError, SourceUnavailableError, commit.CommitRefusedError):
+                raise
+            except Exception as error:
+                if attempt == ATTEMPTS:
+                    raise SliceFailedError(f"a slice failed {ATTEMPTS} times and was not committed: {_last_line(error)}") from error
+                self.observer.warn(f"the slice failed and is tried again: {_last_line(error)}")
+                time.sleep(attempt)
+            else:
+                return True
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+                Progress.forget(str(folder))
+        return False
+
+    def _attempt(self, plan: _SlicePlan, folder: Path) -> None:
+        with self.step("ingest"), self._watched(folder, plan):
+            from parcours.pipelines.ingest_touchpoints import ingest_touchpoints  # noqa: PLC0415  Beam loads slowly
+
+            manifests = ingest_touchpoints(plan.ranges, self.config, folder, **self._runner)
+        for manifest in manifests:
+            for warning in manifest.warnings:
+                self._warn(warning)
+        with self.transaction():
+            with self.step("merge"):
+                register_staged(
+                    self.connection,
+                    [folder / name for manifest in manifests for name in manifest.touchpoints],
+                    [folder / name for manifest in manifests for name in manifest.rejected],
+                )
+                merge(self.connection, self.config)
+            built = self._build(folder)
+            with self.step("commit"):
+                counts = self._commit(manifests, built)
+        with self.step("committed"):
+            self.result.add(counts)
+            self.result.slices += 1
+            write_status(self.store, self._ends)
+        self.observer.slice_done({**counts.__dict__, "slices": self.result.slices})
+
+    @contextmanager
+    def _watched(self, folder: Path, plan: _SlicePlan) -> Iterator[None]:
+        """Report progress while the workers of this process stage rows."""
+        total = sum(planned.end - planned.start for planned in plan.ranges)
+        known = all((p.source, p.topic, p.partition) in plan.ends for p in plan.ranges)
+        ended = threading.Event()
+
+        def watch() -> None:
+            while not ended.wait(0.2):
+                self.observer.progress(Progress.total(str(folder)), total if known else None)
+
+        watcher = threading.Thread(target=watch, daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            watcher.join()
+            self.observer.progress(Progress.total(str(folder)), total if known else None)
+
+    def _build(self, folder: Path) -> dict[str, list[Path]]:
+        with self.step("build"):
+            rows = collect_history(self.connection)
+            history = folder / "history"
+            self.connection.execute(
+                "COPY (SELECT h.*, b.bucket FROM history AS h JOIN buckets AS b USING (profile_id)) TO "
+                f"'{str(history).replace(chr(39), chr(39) * 2)}' "
+                "(FORMAT parquet, COMPRESSION lz4_raw, PARTITION_BY (bucket), WRITE_PARTITION_COLUMNS false)"
+            )
+            buckets = sorted(history.iterdir()) if history.exists() else []
+            rules = JourneyRules.from_config(self.config.journey)
+            return build_journeys(buckets, rows, rules, folder, **self._runner)
+
+    def rebuild(self) -> None:
+        """Build every profile anew by the rules in force, in one commit."""
+        folder = self.staging / f"attempt-{uuid.uuid4().hex}"
+        folder.mkdir(parents=True)
+        now = _now()
+        with self.transaction():
+            with self.step("merge"):
+                merge_everything(self.connection, self.config)
+            built = self._build(folder)
+            with self.step("commit"):
+                commit.register_built(self.connection, built)
+                commit.balance(self.connection, [])
+                commit.check(self.connection, self.run, now)
+                commit.run_sql(self.connection, "everything", {})
+                commit.write_tables(self.connection, self.run, now, self.config.identity.max_customers_per_device)
+                commit.record_run(self.connection, self.run, now, "running")
+        self.result.slices += 1
+
+    def _commit(self, manifests: Sequence[Manifest], built: dict[str, list[Path]]) -> Counts:
+        now = _now()
+        commit.register_built(self.connection, built)
+        commit.balance(self.connection, manifests)
+        commit.check(self.connection, self.run, now)
+        commit.write_tables(self.connection, self.run, now, self.config.identity.max_customers_per_device)
+        return commit.write_ledger(self.connection, self.run, now, manifests)
+
+    def _warn(self, text: str) -> None:
+        self.result.warnings.append(text)
+        self.observer.warn(text)
+
+    def finish(self, status: str) -> None:
+        """Close the run in the ledger."""
+        self.result.status = status
+        if self.result.slices:
+            with self.transaction():
+                commit.record_run(self.connection, self.run, _now(), status)
+            self.result.quarantine = dict(
+                self.connection.execute(
+                    "SELECT reason, count(*) FROM quarantine WHERE status = 'open' GROUP BY ALL ORDER BY ALL"
+                ).fetchall()
+            )
+        self.result.nothing_to_do = not self.result.slices
+        write_status(self.store, self._ends)
+
+    def close(self) -> None:
+        """Give back the sources."""
+        for source in self._sources.values():
+            source.close()
+        shutil.rmtree(self.staging, ignore_errors=True)
+
+
+def _last_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__
+
+
+@contextmanager
+def open_loop(
+    config: Config, command: str, observer: Observer, runner: str, runner_options: Sequence[str], *, apply_rules: bool
+) -> Iterator[SliceLoop]:
+    """Open the store and a loop over it; close both whatever happens."""
+    started = time.monotonic()
+    with Store(config.store.path, memory_limit=config.store.memory_limit) as store:
+        loop = SliceLoop(store, config, command, observer, runner=runner, runner_options=runner_options)
+        try:
+            loop.prepare(apply_rules=apply_rules)
+            yield loop
+        finally:
+            loop.close()
+            loop.result.seconds = time.monotonic() - started
+
+
+def run(
+    config: Config,
+    *,
+    follow: bool = False,
+    runner: str = RUNNER,
+    runner_options: Sequence[str] = (),
+    observer: Observer,
+    stop: threading.Event,
+) -> RunResult:
+    """Load what there is to read; with ``follow``, until ``stop`` is set.
+
+    A slice that was begun when ``stop`` is set is finished. ``RunResult.status`` is then ``interrupted``.
+
+    Raises:
+        StoreHeldError: another process holds the store.
+        RulesChangedError: the store was built with other rules.
+        SourceUnavailableError: a source cannot be read.
+        LogStoppedError: a log is not the one that was read before.
+        SliceFailedError: a slice failed several times.
+    """
+    with open_loop(
+        config, "follow" if follow else "run", observer, runner, runner_options, apply_rules=False
+    ) as loop:
+        while not stop.is_set():
+            if loop.slice():
+                continue
+            if not follow:
+                break
+            stop.wait(IDLE_SECONDS)
+        loop.finish("interrupted" if stop.is_set() else "done")
+        return loop.result
+
+
+def rebuild(
+    config: Config, *, runner: str = RUNNER, runner_options: Sequence[str] = (), observer: Observer
+) -> RunResult:
+    """Build every profile anew from the stored touchpoints, by the rules of ``config``, in one commit.
+
+    Raises:
+        StoreHeldError: another process holds the store.
+    """
+    with open_loop(config, "rebuild", observer, runner, runner_options, apply_rules=True) as loop:
+        loop.rebuild()
+        loop.finish("done")
+        return loop.result
+
+
+def rewind(
+    config: Config, source: str, to: str, *, topic: str | None = None, partition: int | None = None
+) -> dict[tuple[str, int], int]:
+    """Set the committed offsets of a source back; what is read again is recognised by its ids.
+
+    Args:
+        config: names the store and the source.
+        source: the source's name.
+        to: ``earliest``, an offset, or a time in ISO 8601 (for topics: the first record at or after it).
+        topic: only this topic or file.
+        partition: only this partition.
+
+    Returns:
+        The new next offset by (topic, partition).
+
+    Raises:
+        ValueError: no such source, or nothing of it was read, or ``to`` is no offset or time.
+        StoreHeldError: another process holds the store.
+    """
+    by_name = {item.name: item for item in config.source}
+    if source not in by_name:
+        raise ValueError(f'there is no source "{source}"; the config has {", ".join(by_name) or "none"}')
+    with Store(config.store.path, memory_limit=config.store.memory_limit) as store:
+        committed = commit.read_offsets(store.connection, source)
+        chosen = {
+            key: position
+            for key, position in committed.items()
+            if topic in (None, key[0]) and partition in (None, key[1])
+        }
+        if not chosen:
+            raise ValueError(f'nothing of source "{source}" was read yet: there is nothing to rewind')
+        opened = open_source(by_name[source], config.validation)
+        try:
+            positions = opened.rewound(chosen, to)
+        finally:
+            opened.close()
+        store.connection.execute("BEGIN")
+        commit.write_offsets(store.connection, {(source, *key): position for key, position in positions.items()})
+        store.connection.execute("COMMIT")
+        return {key: position.next_offset for key, position in positions.items()}

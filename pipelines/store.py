@@ -1,0 +1,146 @@
+"""The store: one DuckDB file, its format version, and how it is opened and closed.
+
+Never open, copy or hash a live store file with Python: closing it drops DuckDB's own lock.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import duckdb
+
+from parcours.pipelines.lock import StoreLock
+from parcours.schemas import relations
+
+FORMAT_VERSION = 1
+
+OLDEST_READER = "v1.2.0"
+"""Storage version that DuckDB 2 is asked to write, so that 1.5 opens the same file."""
+
+WAL_LIMIT = "1GB"
+"""With DuckDB's default of 16 MB, commits stall for seconds every few slices while it rewrites row groups."""
+
+
+class StoreVersionError(Exception):
+    """The file is not a store that this version of parcours reads."""
+
+
+class DiskSpaceError(Exception):
+    """Too little disk is free for the next slice."""
+
+
+class Store:
+    """An open store, alone to write or shared to read.
+
+    Raises:
+        StoreHeldError: another process holds it.
+        StoreVersionError: its format is older or newer, or it is no store.
+        FileNotFoundError: it is to be read and does not exist.
+    """
+
+    def __init__(self, path: str | Path, *, memory_limit: str = "600MB", read_only: bool = False) -> None:
+        self.path = Path(path)
+        if read_only and not self.path.exists():
+            raise FileNotFoundError(f'there is no store at "{self.path}" yet; parcours run makes it')
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = StoreLock(self.path, shared=read_only)
+        try:
+            self.connection = self._connect(memory_limit, read_only)
+            self._check_version(read_only)
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def _connect(self, memory_limit: str, read_only: bool) -> duckdb.DuckDBPyConnection:
+        settings = {
+            "memory_limit": memory_limit,
+            "temp_directory": f"{self.path}.tmp",
+            "checkpoint_threshold": WAL_LIMIT,
+            "preserve_insertion_order": "false",
+            "TimeZone": "UTC",
+        }
+        if not self.path.exists() and not duckdb.__version__.startswith("1."):
+            settings["storage_compatibility_version"] = OLDEST_READER
+        try:
+            return duckdb.connect(str(self.path), read_only=read_only, config=settings)
+        except duckdb.IOException as error:
+            if "lock" in str(error).lower():
+                raise
+            raise StoreVersionError(
+                f'"{self.path}" is not a store that DuckDB {duckdb.__version__} opens: '
+                f"{str(error).splitlines()[0]}"
+            ) from error
+
+    def _check_version(self, read_only: bool) -> None:
+        try:
+            names = {row[0] for row in self.connection.sql("SHOW ALL TABLES").project("name").fetchall()}
+            if not names and not read_only:
+                self._create()
+                return
+            version = self.meta("format_version") if "meta" in names else None
+            if version is None:
+                raise StoreVersionError(
+                    f'"{self.path}" is a DuckDB file, but no parcours store: name another file in [store] path'
+                )
+            if int(version) != FORMAT_VERSION:
+                newer = int(version) > FORMAT_VERSION
+                raise StoreVersionError(
+                    f'"{self.path}" has store format {version}, this parcours reads format {FORMAT_VERSION}: '
+                    + (
+                        "upgrade parcours"
+                        if newer
+                        else "load the sources into a new store, or open it with the parcours that made it"
+                    )
+                )
+        except BaseException:
+            self.connection.close()
+            raise
+
+    def _create(self) -> None:
+        """Make every relation in one transaction: a crash leaves an empty file, which is made a store next time."""
+        self.connection.execute("BEGIN")
+        for name in (*relations.INTERNAL, *relations.TABLES, *relations.VIEWS):
+            self.connection.execute(relations.statement(name))
+        self.connection.execute("INSERT INTO internal.meta VALUES ('format_version', ?)", [str(FORMAT_VERSION)])
+        self.connection.execute("COMMIT")
+
+    def meta(self, key: str) -> str | None:
+        """Return one of the store's own notes."""
+        row = self.connection.execute("SELECT value FROM internal.meta WHERE key = ?", [key]).fetchone()
+        return str(row[0]) if row else None
+
+    def set_meta(self, key: str, value: str) -> None:
+        """Replace one of the store's own notes, inside the caller's transaction."""
+        self.connection.execute("DELETE FROM internal.meta WHERE key = ?", [key])
+        self.connection.execute("INSERT INTO internal.meta VALUES (?, ?)", [key, value])
+
+    def require_space(self, needed: int) -> None:
+        """Stop before a slice that would fill the disk.
+
+        Raises:
+            DiskSpaceError: fewer than ``needed`` bytes are free.
+        """
+        free = shutil.disk_usage(self.path.parent).free
+        if free < needed:
+            raise DiskSpaceError(
+                f'"{self.path.parent}" has {free / 1e6:,.0f} MB free and the next slice needs about '
+                f"{needed / 1e6:,.0f} MB: free some, or lower [store] slice_records"
+            )
+
+    def close(self) -> None:
+        """Write everything into the one file, and give the store back."""
+        try:
+            self.connection.close()
+        finally:
+            self._lock.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

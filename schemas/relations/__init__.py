@@ -1,0 +1,34 @@
+"""One SQL file per relation: its table, view or macro, with a comment on it and on each column.
+
+``TABLES`` are filled by runs; ``VIEWS`` depend on an instant and are computed when asked for.
+"""
+
+from __future__ import annotations
+
+from importlib import resources
+
+TABLES = (
+    "touchpoints",
+    "profiles",
+    "identity_links",
+    "visits",
+    "journeys",
+    "journey_amounts",
+    "journey_steps",
+    "stage_visits",
+    "quarantine",
+    "runs",
+    "run_balances",
+    "quality_results",
+    "dim_date",
+)
+
+VIEWS = ("default_as_of", "journeys_at", "journeys_now", "profiles_at", "profiles_now")
+
+INTERNAL = ("internal",)
+"""What the store keeps for itself, in the schema ``internal``: no promise to users."""
+
+
+def statement(relation: str) -> str:
+    """Return the SQL that creates one relation and comments it."""
+    return resources.files(__package__).joinpath(f"{relation}.sql").read_text("utf-8")

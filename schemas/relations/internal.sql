@@ -1,0 +1,19 @@
+CREATE SCHEMA internal;
+CREATE TABLE internal.meta (key VARCHAR NOT NULL, value VARCHAR NOT NULL);
+CREATE TABLE internal.offsets (
+    source VARCHAR NOT NULL,
+    topic VARCHAR NOT NULL,
+    partition INTEGER NOT NULL,
+    next_offset BIGINT NOT NULL,
+    resume VARCHAR NOT NULL
+);
+CREATE TABLE internal.row_hashes (
+    source VARCHAR NOT NULL,
+    topic VARCHAR NOT NULL,
+    hash UHUGEINT NOT NULL,
+    seen BIGINT NOT NULL
+);
+
+COMMENT ON TABLE internal.meta IS 'The store''s format version and the text of the rules in force.';
+COMMENT ON TABLE internal.offsets IS 'The next offset to read of each topic-partition: the truth about what was read.';
+COMMENT ON TABLE internal.row_hashes IS 'How often a row of a file was seen, for sources whose event_id is @hash.';

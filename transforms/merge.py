@@ -1,0 +1,120 @@
+"""Merge: what a slice changes, worked out beside the store in temporary tables.
+
+Duplicates and conflicts are settled against the store and within the slice, devices are tied to customers, and
+everyone whose history changes is found (``touched``). Nothing stored is written here: the commit does that.
+
+The temporary tables, all in the connection's own schema: ``arrivals`` (valid records), ``fates`` (of contested ids),
+``loaded``, ``demoted``, ``new_links``, ``devices``, ``newcomers`` (person of each loaded row), ``moved`` (stored rows
+that change hands), ``touched`` (profiles), ``kept`` and the view ``history`` (the touched profiles' whole history).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib import resources
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from parcours.schemas.config import Config, Taxonomy
+from parcours.schemas.touchpoint import REJECTED, TOUCHPOINT
+
+BUCKET_ROWS = 250_000
+"""Touchpoints in one bucket of the build: two workers stay busy, and one bucket stays small in memory."""
+
+
+def sql(name: str) -> str:
+    """Return one step's SQL."""
+    return resources.files(__package__).joinpath("merge_sql", f"{name}.sql").read_text("utf-8")
+
+
+def _quoted(paths: Iterable[Path]) -> str:
+    return ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
+
+
+def register_staged(
+    connection: duckdb.DuckDBPyConnection, touchpoints: list[Path], rejected: list[Path]
+) -> None:
+    """Give the slice's staged files the names ``staged`` and ``staged_rejected``."""
+    empty = {
+        "staged": pa.schema([*TOUCHPOINT, ("rid", pa.int64())]).empty_table(),
+        "staged_rejected": REJECTED.empty_table(),
+    }
+    for name, paths in (("staged", touchpoints), ("staged_rejected", rejected)):
+        if paths:
+            source = f"read_parquet([{_quoted(paths)}])"
+        else:
+            source = f"{name}_none"
+            connection.register(source, empty[name])
+        connection.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS SELECT * FROM {source}")  # noqa: S608
+
+
+def register_taxonomy(connection: duckdb.DuckDBPyConnection, taxonomy: Taxonomy) -> None:
+    """Put the organisation's words into ``taxonomy_events`` and ``taxonomy_channels``."""
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE taxonomy_events"
+        "(event_type VARCHAR, stage VARCHAR, roles VARCHAR[], money_role VARCHAR)"
+    )
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE taxonomy_channels(channel VARCHAR, medium VARCHAR, is_direct BOOLEAN)"
+    )
+    events = [(name, e.stage, list(e.roles), e.money_role) for name, e in taxonomy.events.items()]
+    channels = [(name, c.medium, c.direct) for name, c in taxonomy.channels.items()]
+    if events:
+        connection.executemany("INSERT INTO taxonomy_events VALUES (?, ?, ?, ?)", events)
+    if channels:
+        connection.executemany("INSERT INTO taxonomy_channels VALUES (?, ?, ?)", channels)
+
+
+def merge(connection: duckdb.DuckDBPyConnection, config: Config) -> None:
+    """Work out what the staged slice changes.
+
+    Expects ``staged``, ``staged_rejected`` and the taxonomy tables, and the store as the connection's database. Must
+    run in the same transaction as the commit: stored rows are named by their rowid.
+    """
+    connection.execute(sql("arrivals"))
+    hashed = [
+        source.name
+        for source in config.source
+        if source.kind == "file" and "event_id" in source.map and source.map["event_id"].generate == "hash"
+    ]
+    if hashed:
+        connection.execute("CREATE OR REPLACE TEMP TABLE hashed_sources AS SELECT unnest(?::VARCHAR[]) AS source_name", [hashed])
+        _run(connection, "row_numbers")
+    _run(connection, "fates")
+    _run(connection, "links")
+    _run(connection, "devices")
+    _run(connection, "relinked")
+    _settle(connection, config)
+
+
+def merge_everything(connection: duckdb.DuckDBPyConnection, config: Config) -> None:
+    """Work out what a rebuild changes: nothing arrives, every device is resolved anew, everyone is touched."""
+    register_staged(connection, [], [])
+    _run(connection, "arrivals")
+    _run(connection, "fates")
+    _run(connection, "everything")
+    _run(connection, "devices")
+    _settle(connection, config)
+    connection.execute("INSERT INTO touched SELECT DISTINCT profile_id FROM touchpoints ANTI JOIN touched USING (profile_id)")
+
+
+def _settle(connection: duckdb.DuckDBPyConnection, config: Config) -> None:
+    _run(connection, "resolve", max_customers_per_device=config.identity.max_customers_per_device)
+    _run(connection, "touched")
+
+
+def collect_history(connection: duckdb.DuckDBPyConnection) -> int:
+    """Make the view ``history`` and its ``buckets``; return how many touchpoints it has."""
+    _run(connection, "history", bucket_rows=BUCKET_ROWS)
+    row = connection.sql("SELECT (SELECT count(*) FROM kept) + (SELECT count(*) FROM newcomers)").fetchone()
+    return int(row[0]) if row else 0
+
+
+def _run(connection: duckdb.DuckDBPyConnection, name: str, **parameters: int) -> None:
+    """Run a step's statements; integer parameters are written into the text, as DDL takes no others."""
+    text = sql(name)
+    for key, value in parameters.items():
+        text = text.replace(f"${key}", str(int(value)))
+    connection.execute(text)
