@@ -7,6 +7,7 @@ Reading files, layering them, resolving secrets and suggesting spellings is
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 from zoneinfo import available_timezones
@@ -142,7 +143,7 @@ class Source(_Model):
         description="when the log no longer has what was not yet read: stop, or note the gap and go on",
     )
     kafka: dict[str, Any] = Field(
-        {}, description="kafka-python consumer settings, security above all; passed through"
+        {}, repr=False, description="kafka-python consumer settings, security above all; passed through"
     )
     writer_schema: str | None = Field(None, description="an .avsc file, for format avro")
     schemas: str | None = Field(
@@ -163,35 +164,66 @@ class Source(_Model):
 
     @model_validator(mode="after")
     def _complete(self) -> Source:
-        problems = []
-        if self.kind == "file":
-            if not self.path:
-                problems.append('a file source needs path = "…"')
-            if self.format in ("avro", "avro-confluent", "avro-single-object"):
-                problems.append(
-                    f'format "{self.format}" is for topics; an Avro container file is "avro-file"'
-                )
-        else:
-            if not self.topics:
-                problems.append('a kafka source needs topics = ["…"]')
-            if not self.bootstrap:
-                problems.append('a kafka source needs bootstrap = "host:port"')
-            if self.start is None:
-                problems.append(
-                    'a kafka source says where its first run begins: start = "earliest", "latest" or a time'
-                )
-            if self.format in ("avro-file", "csv"):
-                problems.append(f'format "{self.format}" is for files')
-            if self.format in ("avro", "avro-single-object") and not self.writer_schema:
-                problems.append(f'format "{self.format}" needs writer_schema = "FILE.avsc"')
-            if self.format == "avro-confluent" and not self.schemas:
-                problems.append('format "avro-confluent" needs schemas = "FOLDER" or a registry\'s URL')
+        problems = source_problems(self.__dict__)
         if problems:
-            raise ValueError("; ".join(problems))
+            raise ValueError("; ".join(problem for _, problem in problems))
         return self
 
 
+def source_problems(values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Say what a source's keys lack or contradict taken together.
+
+    It stands apart from the model so that these mistakes are also found where a single key is wrong: a model
+    stops before its last check then.
+
+    Args:
+        values: a source's keys as given; those that are absent count as null.
+
+    Returns:
+        The key that each mistake is about, and the mistake.
+    """
+    found = []
+    kind, format_ = values.get("kind"), values.get("format")
+    if kind == "file":
+        if not values.get("path"):
+            found.append(("path", 'a file source needs path = "FILE or GLOB"'))
+        if format_ in ("avro", "avro-confluent", "avro-single-object"):
+            found.append(
+                ("format", f'format "{format_}" is for topics; an Avro container file is "avro-file"')
+            )
+    elif kind == "kafka":
+        if not values.get("topics"):
+            found.append(("topics", 'a kafka source needs topics = ["TOPIC"]'))
+        if not values.get("bootstrap"):
+            found.append(("bootstrap", 'a kafka source needs bootstrap = "HOST:PORT"'))
+        if values.get("start") is None:
+            found.append(
+                (
+                    "start",
+                    'a kafka source says where its first run begins: start = "earliest", "latest" or a time',
+                )
+            )
+        if format_ in ("avro-file", "csv"):
+            found.append(("format", f'format "{format_}" is for files'))
+        if format_ in ("avro", "avro-single-object") and not values.get("writer_schema"):
+            found.append(("writer_schema", f'format "{format_}" needs writer_schema = "FILE.avsc"'))
+        if format_ == "avro-confluent" and not values.get("schemas"):
+            found.append(("schemas", 'format "avro-confluent" needs schemas = "FOLDER" or a registry\'s URL'))
+    return found
+
+
 MONEY_ROLES = ("revenue", "premium", "claim_paid", "claim_reserve")
+
+ROLES = tuple(
+    """touch visit email_delivered email_opened email_clicked quote_created cart_created contract_signed
+    contract_terminated contract_renewed purchase claim_opened claim_closed claim_reopened complaint_opened
+    complaint_acknowledged complaint_answered request_opened request_closed question_asked question_forwarded
+    question_answered question_reminded survey_sent survey_answered review_posted referral_made
+    referral_converted reference_willing member_voted meeting_attended panel_answered forum_posted
+    listing_offered listing_asked listing_matched event_attended volunteer_joined volunteer_left
+    loyalty_joined benefit_used customer_merged volunteer_invited""".split()  # noqa: SIM905, one name a line is 43 lines
+)
+"""The roles that formulas speak of. Users may add their own, so an unknown role is no mistake."""
 
 
 class EventType(_Model):
@@ -266,4 +298,14 @@ class Config(_Model):
         return self
 
 
-__all__ = ["FORMATS", "MONEY_ROLES", "STAGES", "Config", "Duration", "SecretStr", "parse_duration"]
+__all__ = [
+    "FORMATS",
+    "MONEY_ROLES",
+    "ROLES",
+    "STAGES",
+    "Config",
+    "Duration",
+    "SecretStr",
+    "parse_duration",
+    "source_problems",
+]

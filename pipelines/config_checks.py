@@ -1,0 +1,311 @@
+"""What can be wrong with a config, said so that it can be put right: place, value, what is allowed."""
+
+from __future__ import annotations
+
+import glob
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from pathlib import Path
+from typing import Any, get_args, get_origin
+from zoneinfo import available_timezones
+
+from parcours.pipelines.layers import Layer, Place, is_path, near_file, origin, show_place
+from parcours.pipelines.mistakes import Mistake, nearest
+from parcours.pipelines.secrets import MASK, Secrets, looks_secret
+from parcours.schemas.config import ROLES, STAGES, Config, source_problems
+from parcours.schemas.touchpoint import FIELDS
+from pydantic import BaseModel
+
+_KAFKA_OWN = {
+    "bootstrap_servers": 'write bootstrap = "HOST:PORT" in [[source]] itself',
+    **dict.fromkeys(
+        (
+            "auto_offset_reset",
+            "enable_auto_commit",
+            "isolation_level",
+            "key_deserializer",
+            "value_deserializer",
+        ),
+        "parcours sets it itself, so that nothing is lost; remove it",
+    ),
+}
+_KINDS = {
+    "model_type": "should be a table",
+    "dict_type": "should be a table",
+    "tuple_type": 'should be a list, as ["a", "b"]',
+    "extra_forbidden": "unknown key",
+    "missing": "is missing",
+    "literal_error": "is not one of the allowed values",
+    "datetime_from_date_parsing": "should be a time, as 2025-01-31T00:00:00Z",
+    "datetime_parsing": "should be a time, as 2025-01-31T00:00:00Z",
+    "datetime_type": "should be a time, as 2025-01-31T00:00:00Z",
+}
+_GLOB = re.compile(r"[*?\[]")
+
+
+class Checker:
+    """Finds the mistakes of one merged config, whether or not its models could be made.
+
+    Args:
+        layers: what was merged, to name the file of a mistake.
+        written: the merged config as it stands in the files, sources by name.
+        resolved: the same with variables and paths resolved.
+        secrets: masks every message.
+        unresolved: places whose variable is not set, of which nothing more can be said.
+        lenient: a layer could not be read, so what seems to be missing may stand there.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        written: Mapping[Any, Any],
+        resolved: Mapping[Any, Any],
+        secrets: Secrets,
+        unresolved: AbstractSet[Place],
+        *,
+        lenient: bool,
+    ) -> None:
+        self._layers = layers
+        self._written = written
+        self._sources: Mapping[Any, Any] = resolved.get("source", {})
+        self._secrets = secrets
+        self._unresolved = unresolved
+        self._lenient = lenient
+
+    def of_models(self, errors: Sequence[Mapping[str, Any]]) -> list[Mistake]:
+        """Say what pydantic found, one mistake a place: the branches of a union belong together."""
+        keys = list(self._sources)
+        by_place: dict[Place, list[Mapping[str, Any]]] = {}
+        for error in errors:
+            place = self._place(error["loc"], keys, absent=error["type"] in ("missing", "extra_forbidden"))
+            whole = error["type"] == "value_error" and (
+                not place or (place[0] == "source" and len(place) == 2)
+            )
+            hidden = self._lenient and error["type"] == "missing"
+            if not whole and not hidden and place not in self._unresolved:
+                by_place.setdefault(place, []).append(error)
+        return [self._of_model(place, found) for place, found in by_place.items()]
+
+    def _place(self, loc: Sequence[Any], keys: Sequence[Any], *, absent: bool) -> Place:
+        """Turn pydantic's location into ours: sources by name, without the names of union branches."""
+        place: list[Any] = []
+        node: Any = self._written
+        for part in loc:
+            key = keys[part] if place == ["source"] else part
+            known = (
+                key in node
+                if isinstance(node, Mapping)
+                else isinstance(node, list) and key in range(len(node))
+            )
+            if not known:
+                return (*place, key) if absent else tuple(place)
+            place.append(key)
+            node = node[key]
+        return tuple(place)
+
+    def _of_model(self, place: Place, errors: Sequence[Mapping[str, Any]]) -> Mistake:
+        kinds = {error["type"] for error in errors}
+        problem = "; or ".join(dict.fromkeys(_problem(error) for error in errors))
+        allowed: Sequence[str] = ()
+        if "extra_forbidden" in kinds:
+            allowed = _keys_at(place[:-1])
+            return self._mistake(place, problem, allowed, nearest(place[-1], allowed))
+        allowed = [word for error in errors for word in _literals(error)]
+        if "missing" in kinds:
+            return self._mistake(place, problem, _literal_values(place))
+        words = available_timezones() if place[-1] == "time_zone" else allowed
+        return self._mistake(place, problem, allowed, nearest(self._value(place), words))
+
+    def of_sources(self, *, check_files: bool) -> list[Mistake]:
+        """Check what no single key shows: keys that need one another, fields, settings, files."""
+        found: list[Mistake] = []
+        for name, source in self._sources.items():
+            if not isinstance(source, Mapping):
+                continue
+            place = ("source", name)
+            if not self._lenient:
+                found += [self._mistake((*place, key), problem) for key, problem in source_problems(source)]
+            found += self._of_map(place, source.get("map"))
+            found += self._of_kafka(place, source.get("kafka"))
+            found += self._of_files(place, source, check_files=check_files)
+        return found
+
+    def _of_map(self, place: Place, entries: object) -> Iterator[Mistake]:
+        for field, entry in (entries if isinstance(entries, Mapping) else {}).items():
+            at = (*place, "map", field)
+            if field not in FIELDS.names:
+                hint = "unknown field: our field stands on the left, the source's path on the right"
+                yield self._mistake(at, hint, FIELDS.names, nearest(field, FIELDS.names))
+            if entry in ("@hash", "@row") or (isinstance(entry, Mapping) and entry.get("generate")):
+                if field != "event_id":
+                    yield self._mistake(at, "only event_id can be made with @hash or @row")
+            elif isinstance(entry, Mapping) and not any(
+                entry.get(key) for key in ("path", "paths", "constant")
+            ):
+                yield self._mistake(at, "needs a path or a constant")
+            if field == "stage":
+                for word in _given_words(entry):
+                    if word not in STAGES:
+                        yield self._mistake(at, f'"{word}" is not a stage', STAGES, nearest(word, STAGES))
+
+    def _of_kafka(self, place: Place, settings: object) -> Iterator[Mistake]:
+        if not isinstance(settings, Mapping) or not settings:
+            return
+        from kafka import KafkaConsumer  # noqa: PLC0415, only where a topic is read
+
+        known = [key for key in KafkaConsumer.DEFAULT_CONFIG if key not in _KAFKA_OWN]
+        for key in settings:
+            at = (*place, "kafka", key)
+            if key in _KAFKA_OWN:
+                yield self._mistake(at, _KAFKA_OWN[key])
+            elif key not in known:
+                yield self._mistake(
+                    at, "unknown setting of kafka-python's consumer", known, nearest(key, known)
+                )
+
+    def _of_files(self, place: Place, source: Mapping[Any, Any], *, check_files: bool) -> Iterator[Mistake]:
+        texts = {(*place, key): value for key, value in source.items()}
+        settings = source.get("kafka")
+        if isinstance(settings, Mapping):
+            texts |= {(*place, "kafka", key): value for key, value in settings.items()}
+        for at, text in texts.items():
+            if not is_path(at) or not isinstance(text, str) or "://" in text or at in self._unresolved:
+                continue
+            problem = None
+            if at[-1] == "schemas":
+                problem = None if Path(text).is_dir() else "there is no such folder"
+            elif at[-1] == "path":
+                problem = _input_problem(text) if check_files and source.get("kind") == "file" else None
+            else:
+                problem = _schema_problem(text) if at[-1] == "writer_schema" else _missing(text)
+            if problem:
+                yield self._mistake(at, problem, suggestion=near_file(Path(text)))
+
+    def warnings(self, config: Config) -> Iterator[str]:
+        """Say what is allowed but was probably not meant."""
+        events = config.taxonomy.events
+        used = {role for event in events.values() for role in event.roles}
+        for name, event in events.items():
+            for role in event.roles:
+                near = nearest(role, ROLES)
+                if role not in ROLES and near:
+                    yield f'taxonomy > events > {name}: "{role}" is not a known role; did you mean "{near}"?'
+        for word in config.journey.end_on:
+            if word not in events and word not in used and word not in ROLES:
+                near = nearest(word, [*events, *ROLES])
+                hint = f'; did you mean "{near}"?' if near else ""
+                yield f'journey > end_on: "{word}" is no event type of the taxonomy and no role{hint}'
+        for source in config.source:
+            if source.path and _GLOB.search(source.path) and not _any_match(source.path):
+                yield f'source "{source.name}": no file matches "{source.path}" at the moment'
+            if "event_id" in source.map and source.map["event_id"].generate == "row":
+                yield (
+                    f'source "{source.name}": event_id = "@row" counts an event twice when its'
+                    ' file comes again under another name; "@hash" does not'
+                )
+
+    def _mistake(
+        self, place: Place, problem: str, allowed: Sequence[str] = (), suggestion: str | None = None
+    ) -> Mistake:
+        file = origin(self._layers, place).name
+        value = self._value(place)
+        shown = (
+            None
+            if value is None or isinstance(value, Mapping)
+            else json.dumps(value, ensure_ascii=False, default=str)
+        )
+        if shown is not None:
+            hidden = any(isinstance(part, str) and looks_secret(part) for part in place[-2:])
+            shown = MASK if hidden else self._secrets.mask(shown if len(shown) <= 80 else shown[:79] + "…")
+        return Mistake(
+            file, show_place(place), self._secrets.mask(problem), shown, tuple(allowed), suggestion
+        )
+
+    def _value(self, place: Place) -> Any:
+        node: Any = self._written
+        for key in place:
+            try:
+                node = node[key]
+            except (KeyError, IndexError, TypeError):
+                return None
+        return node
+
+
+def _problem(error: Mapping[str, Any]) -> str:
+    kind = str(error["type"])
+    if kind in _KINDS:
+        return _KINDS[kind]
+    text = str(error["msg"]).removeprefix("Value error, ").removeprefix("Input ")
+    return text[:1].lower() + text[1:]
+
+
+def _literals(error: Mapping[str, Any]) -> list[str]:
+    return re.findall(r"'([^']*)'", str(error["ctx"]["expected"])) if error["type"] == "literal_error" else []
+
+
+def _annotation(place: Place) -> Any:
+    """Return the type that the models give a place."""
+    kind: Any = Config
+    for key in place:
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            kind = kind.model_fields[key].annotation if key in kind.model_fields else None
+        else:
+            inner = get_args(kind)
+            kind = inner[1] if get_origin(kind) is dict else inner[0] if inner else None
+    return kind
+
+
+def _keys_at(place: Place) -> list[str]:
+    kind = _annotation(place)
+    return list(kind.model_fields) if isinstance(kind, type) and issubclass(kind, BaseModel) else []
+
+
+def _literal_values(place: Place) -> list[str]:
+    return [word for word in get_args(_annotation(place)) if isinstance(word, str)]
+
+
+def _given_words(entry: object) -> list[str]:
+    """Return the words of ours that a mapping of ``stage`` can give by itself."""
+    if isinstance(entry, str):
+        return [entry[1:]] if entry.startswith("=") else []
+    if not isinstance(entry, Mapping):
+        return []
+    lookup = entry.get("lookup")
+    words = [*lookup.values()] if isinstance(lookup, Mapping) else []
+    return [word for word in (*words, entry.get("constant")) if isinstance(word, str)]
+
+
+def _missing(text: str) -> str | None:
+    return None if Path(text).exists() else "there is no such file"
+
+
+def _input_problem(text: str) -> str | None:
+    """Check a source's path. A glob without a match is no mistake if its folder exists: files come and go."""
+    path = Path(text)
+    if path.is_dir():
+        return 'it is a folder: name its files, as "FOLDER/*.ndjson"'
+    if path.exists():
+        return None
+    if not _GLOB.search(text):
+        return "there is no such file"
+    fixed = path
+    while _GLOB.search(str(fixed)):
+        fixed = fixed.parent
+    return None if fixed.is_dir() else f'no file matches: there is no folder "{fixed}"'
+
+
+def _any_match(pattern: str) -> bool:
+    return any(glob.iglob(pattern, recursive=True))  # noqa: PTH207, a Path cannot glob an absolute pattern
+
+
+def _schema_problem(text: str) -> str | None:
+    missing = _missing(text)
+    if missing:
+        return missing
+    try:
+        json.loads(Path(text).read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        return f"it is not an Avro schema in JSON: {error}"
+    return None
