@@ -1,0 +1,49 @@
+"""What tests share: the real broker, and the reference data."""
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def _unavailable(reason):
+    """Skip, or fail on a build machine: there, a skipped test is a test that nobody runs."""
+    (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+
+
+def _load(name, path):
+    """Import a file by its path: tests are not packages."""
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def kafka_service():
+    """The module that starts brokers, for tests that want one of their own."""
+    service = _load("parcours_tests_kafka_service", ROOT / "tests" / "services" / "kafka.py")
+    if missing := service.missing_parts():
+        _unavailable(f"a Kafka broker needs {', '.join(missing)}, which this machine does not have")
+    return service
+
+
+@pytest.fixture(scope="session")
+def kafka(kafka_service):
+    """One running broker for all tests; each test makes topics of its own names."""
+    with kafka_service.KafkaBroker(secure=True) as broker:
+        yield broker
+
+
+@pytest.fixture(scope="session")
+def test_data():
+    """The folder of public reference data sets."""
+    folder = Path(os.environ.get("PARCOURS_TEST_DATA") or ROOT.parent / "shared" / "data")
+    if not folder.is_dir():
+        _unavailable(f"reference data is not at {folder}: set PARCOURS_TEST_DATA")
+    return folder

@@ -1,0 +1,429 @@
+"""Kafka topics as a source: ranges are planned from offsets, and read with assign and seek, never in a group.
+
+What is committed in the store is the truth. Beside each offset stand the cluster's and the topic's id: a
+topic that was deleted and made again may already have grown past our offset, so a changed id stops the run.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from difflib import get_close_matches
+from typing import Any, TypeVar
+
+from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from kafka.admin import OffsetSpec
+from kafka.errors import (
+    CorruptRecordError,
+    KafkaError,
+    LogTruncationError,
+    OffsetOutOfRangeError,
+    RetriableError,
+    for_code,
+)
+from parcours.schemas.config import Source, Validation
+from parcours.transforms.elements import PlannedRange, RangeEnd, SourceBatch
+from parcours.transforms.sources.contract import LogStoppedError, Plan, Position, SourceUnavailableError
+from parcours.transforms.sources.kafka_batches import Assembler, whole_batches_supported, yield_whole_batches
+from parcours.transforms.sources.kafka_plan import Log, cut
+from parcours.transforms.sources.kafka_settings import build_consumer_settings, without_secrets
+
+CONNECT_SECONDS = 10
+"""How long a first connection may take."""
+
+STALL_SECONDS = 60
+"""How long a source that once answered may stay silent: a broker's restart is shorter."""
+
+_RETRY_SECONDS = 0.2
+_POLL_MS = 1_000
+
+_SAMPLED_FROM = 1_000
+"""A topic with fewer offsets to read is not measured first: its records cannot fill a slice."""
+
+_Answer = TypeVar("_Answer")
+
+# kafka-python prints to standard error what nobody listens to, and its admin client logs passwords at level
+# DEBUG
+logging.getLogger("kafka").addHandler(logging.NullHandler())
+logging.getLogger("kafka.admin.client").setLevel(logging.INFO)
+
+
+class KafkaSource:
+    """The topics of one configured source. Not for several threads: each opens its own.
+
+    Args:
+        source: the source's part of the config, of kind ``kafka``.
+        validation: the limits; ``max_record_bytes`` is used here.
+        whole_batches: read whole record batches where the installed kafka-python allows it.
+        stall_seconds: how long a read may make no progress.
+
+    Raises:
+        ValueError: settings that kafka-python does not know, or that are not the user's to make.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        validation: Validation,
+        *,
+        whole_batches: bool = True,
+        stall_seconds: float = STALL_SECONDS,
+    ) -> None:
+        self._source = source
+        self._max_bytes = validation.max_record_bytes
+        self._settings = build_consumer_settings(source)
+        self._whole_batches = whole_batches
+        self._stall_seconds = stall_seconds
+        self._admin: KafkaAdminClient | None = None
+        self._consumer: KafkaConsumer | None = None
+        self._answered = False
+
+    # planning
+
+    def plan(
+        self, committed: Mapping[tuple[str, int], Position], *, first_id: int, records: int, bytes_: int
+    ) -> Plan:
+        """Cut what lies between the committed offsets and the last stable ones into ranges.
+
+        A partition that was never read gets a range in any case, an empty one if need be: so the offset
+        where it begins is committed, and ``start = "latest"`` is decided once.
+
+        Raises:
+            SourceUnavailableError: no broker answers, or a topic does not exist.
+            LogStoppedError: the cluster or a topic is another one than before, or lost what was not read.
+        """
+        logs, waiting = self._answer(lambda: self._logs(committed))
+        ranges, more = cut(
+            logs,
+            source=self._source.name,
+            first_id=first_id,
+            records=records,
+            bytes_=bytes_,
+            record_bytes=self._answer(lambda: self._record_bytes(logs)),
+        )
+        return Plan(ranges, {(log.topic, log.partition): log.end for log in logs}, more, waiting)
+
+    def _logs(self, committed: Mapping[tuple[str, int], Position]) -> tuple[list[Log], tuple[str, ...]]:
+        admin = self._connected_admin()
+        cluster_id = admin.describe_cluster()["cluster_id"]
+        topics = self._topics(admin)
+        places = [TopicPartition(name, n) for name, topic in topics.items() for n in _partitions(topic)]
+        begins = admin.list_partition_offsets(dict.fromkeys(places, OffsetSpec.EARLIEST))
+        ends = admin.list_partition_offsets(dict.fromkeys(places, OffsetSpec.LATEST), "read_committed")
+        tails = admin.list_partition_offsets(dict.fromkeys(places, OffsetSpec.LATEST))
+        waiting = tuple(
+            f"{place.topic}[{place.partition}]: {tails[place].offset - ends[place].offset} offsets wait for a"
+            " transaction to end"
+            for place in places
+            if tails[place].offset > ends[place].offset
+        )
+        seen = {topic for topic, _ in committed}
+        starts = self._starts(admin, [place for place in places if place.topic not in seen])
+        logs = []
+        for place in places:
+            resume = {"cluster_id": cluster_id, "topic_id": _topic_id(topics[place.topic])}
+            begin, end = begins[place].offset, ends[place].offset
+            position = committed.get((place.topic, place.partition))
+            if position is not None:
+                self._same_log(place, position, resume, begin, end)
+            # a partition added after the topic's first run was not skipped by choice: it begins at its
+            # beginning
+            start = position.next_offset if position else min(max(starts.get(place, begin), begin), end)
+            logs.append(Log(place.topic, place.partition, start, begin, end, resume, position is None))
+        gone = {place for place in committed if place[0] in topics} - {
+            (log.topic, log.partition) for log in logs
+        }
+        if gone:
+            names = ", ".join(f"{topic}[{partition}]" for topic, partition in sorted(gone))
+            raise LogStoppedError(
+                f"{self._named()}: {names} was read before and no longer exists: the topic"
+                " was made again with fewer partitions, and the committed offsets belong to the old one"
+            )
+        return logs, waiting
+
+    def _topics(self, admin: KafkaAdminClient) -> dict[str, Any]:
+        """Describe the configured topics, or name every one that cannot be read."""
+        described = {topic["name"]: topic for topic in admin.describe_topics(list(self._source.topics))}
+        problems = []
+        existing: list[str] | None = None
+        for name in self._source.topics:
+            error = for_code(described[name]["error_code"])
+            if error.errno == 0:
+                continue
+            if error.__name__ != "UnknownTopicOrPartitionError":
+                problems.append(f'topic "{name}" cannot be read: {error.__name__}')
+                continue
+            existing = admin.list_topics() if existing is None else existing
+            near = get_close_matches(name, existing, n=3)
+            hint = f"; did you mean {' or '.join(near)}?" if near else ""
+            problems.append(f'topic "{name}" does not exist on {self._broker()}{hint}')
+        if problems:
+            raise SourceUnavailableError(f"{self._named()}: " + "; ".join(problems))
+        return {name: described[name] for name in self._source.topics}
+
+    def _starts(self, admin: KafkaAdminClient, places: list[TopicPartition]) -> dict[TopicPartition, int]:
+        """Where the first run of a topic begins; places without an answer begin at their beginning."""
+        start = self._source.start
+        if not places or start == "earliest":
+            return {}
+        ends = admin.list_partition_offsets(dict.fromkeys(places, OffsetSpec.LATEST), "read_committed")
+        if isinstance(start, datetime):
+            millis = int(start.timestamp() * 1000)
+            found = admin.list_partition_offsets(dict.fromkeys(places, millis), "read_committed")
+            # no record is as young as that: begin with the next one to come
+            return {p: f.offset if f.offset >= 0 else ends[p].offset for p, f in found.items()}
+        return {place: end.offset for place, end in ends.items()}
+
+    def _same_log(
+        self, place: TopicPartition, position: Position, now: Mapping[str, Any], begin: int, end: int
+    ) -> None:
+        """Hold a committed position against the log as it is.
+
+        Raises:
+            LogStoppedError: it is another log, or the offset is not in it.
+        """
+        where = f'{self._named()}, partition="{place.topic}[{place.partition}]"'
+        for key, what in (("cluster_id", "cluster"), ("topic_id", "topic")):
+            before = position.resume.get(key)
+            if before and now[key] and before != now[key]:
+                raise LogStoppedError(
+                    f"{where}: the {what} has another id than when offset {position.next_offset} was"
+                    f" committed ({before} then, {now[key]} now): the committed offsets belong to another"
+                    f" {what}. Point the source at the {what} that was read before, or read this one under a"
+                    " new source name"
+                )
+        if position.next_offset > end:
+            raise LogStoppedError(
+                f"{where}: offset {position.next_offset} is committed and the log ends at {end}: it was cut"
+                " or made again, and the committed offsets belong to another log"
+            )
+        if position.next_offset < begin and self._source.on_gap == "stop":
+            raise LogStoppedError(
+                f"{where}: offsets {position.next_offset} to {begin - 1} were not yet read and are gone."
+                ' Set on_gap = "record" to note the gap and go on from there'
+            )
+
+    def _record_bytes(self, logs: list[Log]) -> dict[str, float]:
+        """Measure the mean size of the next records of each topic that has many."""
+        sizes = {}
+        for topic in {log.topic for log in logs}:
+            log = max((log for log in logs if log.topic == topic), key=lambda log: log.pending)
+            if log.pending <= _SAMPLED_FROM:
+                continue
+            place = TopicPartition(topic, log.partition)
+            consumer = self._assigned(place, log.readable_from)
+            assembler = Assembler(log.readable_from, log.end, self._max_bytes)
+            items = consumer.poll(timeout_ms=_POLL_MS, max_records=100).get(place, [])
+            tables = [table for item in items for table in assembler.add(item)] + list(assembler.flush())
+            rows = sum(table.num_rows for table in tables)
+            if rows:
+                sizes[topic] = sum(sum(table["size"].to_pylist()) for table in tables) / rows
+        return sizes
+
+    # reading
+
+    def read(self, planned: PlannedRange) -> Iterator[SourceBatch | RangeEnd]:
+        """Read one range: batches in offset order, then one ``RangeEnd``.
+
+        Raises:
+            SourceUnavailableError: the broker gave nothing for ``stall_seconds``, or refuses us.
+            LogStoppedError: the log is no longer the planned one, lost what was to be read, or is corrupt.
+        """
+        batches = read = 0
+        begin = min(int(planned.resume.get("log_start", planned.start)), planned.end)
+        lost = [(planned.start, begin)] if begin > planned.start else []
+        assembler = Assembler(begin, planned.end, self._max_bytes)
+        for items in self._polls(planned, assembler, lost):
+            for table in (t for item in items for t in assembler.add(item)):
+                batches, read = batches + 1, read + table.num_rows
+                yield SourceBatch(planned, table)
+        for table in assembler.flush():
+            batches, read = batches + 1, read + table.num_rows
+            yield SourceBatch(planned, table)
+        gap = planned.end - planned.start - read
+        yield RangeEnd(
+            planned,
+            batches,
+            read,
+            planned.end,
+            gap,
+            _gap_reason(gap, lost, assembler.hidden if self._whole_batches else {}),
+            {key: planned.resume[key] for key in ("cluster_id", "topic_id") if key in planned.resume},
+        )
+
+    def _polls(
+        self, planned: PlannedRange, assembler: Assembler, lost: list[tuple[int, int]]
+    ) -> Iterator[list[Any]]:
+        """Yield what each poll returned until the position reaches the range's end.
+
+        A record at ``end - 1`` may never come (it may be aborted, compacted away or a marker): the position
+        tells.
+        """
+        place = TopicPartition(planned.topic, planned.partition)
+        position = assembler.start
+        if position >= planned.end:
+            return
+        consumer = self._answer(lambda: self._assigned(place, position))
+        progressed = time.monotonic()
+        silence = "no answer"
+        while position < planned.end:
+            before, items = position, []
+            try:
+                items = consumer.poll(timeout_ms=_POLL_MS, max_records=10_000).get(place, [])
+                position = consumer.position(place, timeout_ms=_POLL_MS)
+            except OffsetOutOfRangeError:
+                position = self._after_gap(consumer, planned, position)
+                lost.append((before, position))
+                assembler.start = position
+            except (CorruptRecordError, LogTruncationError) as error:
+                raise LogStoppedError(
+                    f"{_where(planned, position)}: {type(error).__name__}: {error}. The log is not what the"
+                    " broker stored, or not what was read before; if a replica is sound, reading again helps"
+                ) from error
+            except RetriableError as error:
+                silence = f"{type(error).__name__}: {error}"
+                time.sleep(_RETRY_SECONDS)
+            except KafkaError as error:
+                raise self._unavailable(error, _where(planned, position)) from error
+            if items or position > before:
+                yield items
+                progressed = time.monotonic()
+            elif time.monotonic() - progressed > self._stall_seconds:
+                self._same_topic(planned)
+                raise SourceUnavailableError(
+                    f"{_where(planned, position)}: no progress for {self._stall_seconds:.0f} s on the way to"
+                    f" {planned.end} ({without_secrets(silence, self._settings)}); nothing of this range is"
+                    " kept, and the next run reads it again"
+                )
+        self._same_topic(planned)
+
+    def _after_gap(self, consumer: KafkaConsumer, planned: PlannedRange, position: int) -> int:
+        """Return where to go on after offsets that the log lost between the plan and now, and seek it."""
+        place = TopicPartition(planned.topic, planned.partition)
+        begin = self._answer(lambda: consumer.beginning_offsets([place])[place])
+        if begin <= position:
+            raise LogStoppedError(
+                f"{_where(planned, position)}: the log ends before it: it was cut or made again meanwhile"
+            )
+        if self._source.on_gap == "stop":
+            raise LogStoppedError(
+                f"{_where(planned, position)}: the log begins at {begin} and lost what was not yet read."
+                ' Set on_gap = "record" to note the gap and go on from there'
+            )
+        following = min(int(begin), planned.end)
+        consumer.seek(place, following)
+        return following
+
+    def _same_topic(self, planned: PlannedRange) -> None:
+        """Make sure that what was read came from the planned topic; ids never come back, so one look does.
+
+        Raises:
+            LogStoppedError: the topic was deleted, and perhaps made again, since the plan.
+        """
+        expected = planned.resume.get("topic_id")
+        if not expected:
+            return
+        (topic,) = self._answer(lambda: self._connected_admin().describe_topics([planned.topic]))
+        if _topic_id(topic) != expected:
+            raise LogStoppedError(
+                f"{_where(planned, planned.start)}: the topic was deleted or made again while it was read"
+                f" (id {expected} at the plan, {_topic_id(topic)} now); nothing of this range is kept"
+            )
+
+    # connections
+
+    def close(self) -> None:
+        """Give back the connections; the source may be used again and then connects again."""
+        for client in (self._admin, self._consumer):
+            if client is not None:
+                client.close()
+        self._admin = self._consumer = None
+
+    def _connected_admin(self) -> KafkaAdminClient:
+        if self._admin is None:
+            known = {name: value for name, value in self._settings.items() if name in _Admin.DEFAULT_CONFIG}
+            limits = {
+                "bootstrap_timeout_ms": CONNECT_SECONDS * 1000,
+                "request_timeout_ms": CONNECT_SECONDS * 1000,
+            }
+            self._admin = _Admin(**{**limits, **known})
+        return self._admin
+
+    def _assigned(self, place: TopicPartition, offset: int) -> KafkaConsumer:
+        """Return the consumer, made once, at an offset of a partition."""
+        if self._consumer is None:
+            self._consumer = KafkaConsumer(
+                **{"bootstrap_timeout_ms": CONNECT_SECONDS * 1000, **self._settings}
+            )
+            self._whole_batches = self._whole_batches and whole_batches_supported(self._consumer)
+            if self._whole_batches:
+                yield_whole_batches(self._consumer)
+        self._consumer.assign([place])
+        self._consumer.seek(place, offset)
+        return self._consumer
+
+    def _answer(self, ask: Callable[[], _Answer]) -> _Answer:
+        """Ask the cluster, again and again while it is away: longer if it has answered before."""
+        deadline = time.monotonic() + (self._stall_seconds if self._answered else CONNECT_SECONDS)
+        while True:
+            try:
+                answer = ask()
+            except RetriableError as error:
+                if time.monotonic() > deadline:
+                    raise self._unavailable(error) from error
+                time.sleep(_RETRY_SECONDS)
+            except (KafkaError, OSError, ValueError) as error:
+                raise self._unavailable(error) from error
+            else:
+                self._answered = True
+                return answer
+
+    def _unavailable(self, error: Exception, where: str = "") -> SourceUnavailableError:
+        text = without_secrets(f"{type(error).__name__}: {error}", self._settings)
+        return SourceUnavailableError(
+            f"{where or self._named()}: {self._broker()} cannot be read: {text}."
+            " Check bootstrap, and security_protocol, ssl_* and sasl_* in [source.kafka]"
+        )
+
+    def _named(self) -> str:
+        return f'source "{self._source.name}"'
+
+    def _broker(self) -> str:
+        return f"Kafka at {','.join(self._source.bootstrap)}"
+
+
+class _Admin(KafkaAdminClient):  # type: ignore[misc]  # kafka-python has no types here
+    """The admin client with the one security setting that only consumers are let have."""
+
+    DEFAULT_CONFIG = {**KafkaAdminClient.DEFAULT_CONFIG, "ssl_ciphers": None}  # noqa: RUF012
+
+
+def _topic_id(topic: Mapping[str, Any]) -> str | None:
+    """Return a topic's id as text; null from brokers older than 2.8, which have none."""
+    return str(topic["topic_id"]) if topic.get("topic_id") else None
+
+
+def _partitions(topic: Mapping[str, Any]) -> list[int]:
+    return sorted(partition["partition_index"] for partition in topic["partitions"])
+
+
+def _where(planned: PlannedRange, offset: int) -> str:
+    return f'source "{planned.source}", partition="{planned.topic}[{planned.partition}]" offset="{offset}"'
+
+
+def _gap_reason(gap: int, lost: list[tuple[int, int]], hidden: Mapping[str, int]) -> str | None:
+    """Say why offsets of a range gave no record, in kinds and counts; null where all did."""
+    if not gap:
+        return None
+    reasons = [f"retention: offsets {first} to {after - 1} are gone" for first, after in lost]
+    rest = gap - sum(after - first for first, after in lost) - sum(hidden.values())
+    kinds = {
+        "aborted": "in aborted transactions",
+        "control": "transaction markers",
+    }
+    reasons += [f"{hidden[kind]} {text}" for kind, text in kinds.items() if hidden.get(kind)]
+    if rest:
+        reasons.append(f"{rest} " + ("compacted away" if hidden else "aborted, markers or compacted away"))
+    return "; ".join(reasons)
