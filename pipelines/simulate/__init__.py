@@ -1,0 +1,13 @@
+"""A seeded mutual insurer: touchpoints of two years, with all that goes wrong in a real log, and a manifest of it.
+
+Reads in this order: ``words`` and ``rows`` (what an event is made of), ``population``, ``acquisition``,
+``portfolio``, ``relationship`` and ``behaviour`` (what people do), ``copies`` and ``faults`` (what the log does to it),
+``fields``, ``text_records`` and ``avro_records`` (how it is written), ``files`` and ``topic`` (where to),
+``manifest`` and ``spend`` (what is said about it), ``run`` (the flow).
+"""
+
+from parcours.pipelines.simulate.manifest import Manifest
+from parcours.pipelines.simulate.run import simulate
+from parcours.pipelines.simulate.words import taxonomy, taxonomy_text
+
+__all__ = ["Manifest", "simulate", "taxonomy", "taxonomy_text"]
