@@ -1,0 +1,26 @@
+CREATE VIEW journeys_now AS FROM journeys_at(default_as_of());
+
+COMMENT ON VIEW journeys_now IS 'Journeys as they stand at default_as_of(): journeys, and whether each is closed.';
+COMMENT ON COLUMN journeys_now.journey_id IS 'MD5 of the unit, its key and the first event_id.';
+COMMENT ON COLUMN journeys_now.profile_id IS 'The person: customer id, or anon: and the anonymous id.';
+COMMENT ON COLUMN journeys_now.unit IS 'What a journey is cut by: profile, product, contract or claim.';
+COMMENT ON COLUMN journeys_now.unit_key IS 'The product, contract_id or claim_id; the profile_id where the unit is profile.';
+COMMENT ON COLUMN journeys_now.started_at IS 'When its first touchpoint occurred, UTC.';
+COMMENT ON COLUMN journeys_now.last_at IS 'When its last touchpoint occurred, UTC.';
+COMMENT ON COLUMN journeys_now.closes_at IS 'When it closes, UTC: last_at where an event ended it, else last_at plus journey.gap; null where only an event can.';
+COMMENT ON COLUMN journeys_now.ended_by IS 'The event type that ended it, the first in order of those at its last instant; null where no event did.';
+COMMENT ON COLUMN journeys_now.first_channel IS 'Channel of its first touchpoint.';
+COMMENT ON COLUMN journeys_now.last_channel IS 'Channel of its last touchpoint.';
+COMMENT ON COLUMN journeys_now.touchpoints IS 'How many touchpoints it has.';
+COMMENT ON COLUMN journeys_now.awareness_at IS 'When it entered awareness: the first touchpoint in that stage, UTC; null: never.';
+COMMENT ON COLUMN journeys_now.consideration_at IS 'When it entered consideration, UTC; null: never.';
+COMMENT ON COLUMN journeys_now.purchase_at IS 'When it entered purchase, UTC; null: never.';
+COMMENT ON COLUMN journeys_now.service_at IS 'When it entered service, UTC; null: never.';
+COMMENT ON COLUMN journeys_now.loyalty_at IS 'When it entered loyalty, UTC; null: never.';
+COMMENT ON COLUMN journeys_now.advocacy_at IS 'When it entered advocacy, UTC; null: never.';
+COMMENT ON COLUMN journeys_now.furthest_stage IS 'The highest stage it entered; null where no touchpoint has a stage.';
+COMMENT ON COLUMN journeys_now.current_stage IS 'The stage of its last stage visit; null where no touchpoint has a stage.';
+COMMENT ON COLUMN journeys_now.returns IS 'How many stage visits are of a lower rank than the one before.';
+COMMENT ON COLUMN journeys_now.skipped_stages IS 'Stages, in rank order, that had not been entered when a higher one was; a later entry does not undo it.';
+COMMENT ON COLUMN journeys_now.days_to_purchase IS 'Days of 24 hours from started_at to purchase_at; null without a purchase.';
+COMMENT ON COLUMN journeys_now.closed IS 'True where an event ended it, or closes_at is before the instant.';
