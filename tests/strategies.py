@@ -61,7 +61,8 @@ EVENT_IDS = (
         "%_",
         "\\",
     ),
-    *(f"e{n:02}" for n in range(30)),
+    *(f"{letter}{n}" for letter in ("\uffee", "😀") for n in range(4)),
+    *(f"e{n:02}" for n in range(20)),
 )
 
 ANCHORS = (
@@ -194,16 +195,38 @@ def _copy(draw: st.DrawFn, originals: list[Event], contents: st.SearchStrategy[E
 
 
 @st.composite
+def _shared_device(
+    draw: st.DrawFn, customers: list[str], times: list[datetime], contents: st.SearchStrategy[Event]
+) -> list[Event]:
+    """Two log-ins on one device, and it alone half-way between them, or a microsecond off."""
+    start = draw(st.sampled_from(times))
+    half = draw(st.sampled_from((timedelta(0), MICRO, 15 * MINUTE, DAY)))
+    off = draw(st.sampled_from((timedelta(0), -MICRO, MICRO))) if half else half  # never before the start
+    device = {"anonymous_id": "shared"}
+    return [
+        {**draw(contents), **device, "event_id": event_id, "customer_id": customer, "occurred_at": at}
+        for event_id, customer, at in (
+            ("shared 1", draw(st.sampled_from(customers)), start),
+            ("shared 2", None, start + half + off),
+            ("shared 3", draw(st.sampled_from(customers)), start + 2 * half),
+        )
+    ]
+
+
+@st.composite
 def touchpoints(
     draw: st.DrawFn, gap: timedelta | None = 10 * DAY, max_events: int = 20, max_copies: int = 6
 ) -> list[Event]:
     """Valid touchpoints of a few persons and devices, with duplicates and conflicts, in any order."""
     customers = draw(st.lists(st.sampled_from(CUSTOMERS), min_size=1, max_size=4, unique=True))
     devices = draw(st.lists(st.sampled_from(DEVICES), min_size=1, max_size=2, unique=True))
-    contents = _contents(customers, devices, draw(instants(gap)))
+    times = draw(instants(gap))
+    contents = _contents(customers, devices, times)
     size = draw(st.integers(1, max_events))  # drawn first: lists alone would mostly be short
     ids = draw(st.lists(st.sampled_from(EVENT_IDS), min_size=size, max_size=size, unique=True))
     events = [{"event_id": event_id, **draw(contents)} for event_id in ids]
+    if draw(st.booleans()):
+        events += draw(_shared_device(customers, times, contents))
     events += draw(st.lists(_copy(events, contents), max_size=max_copies))
     return [
         {
