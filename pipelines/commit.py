@@ -100,7 +100,7 @@ def check(connection: duckdb.DuckDBPyConnection, run: RunInfo, now: datetime) ->
         CommitRefusedError: a check failed.
     """
     run_sql(connection, "check", {})
-    failed = connection.sql("SELECT rule, failed, sample FROM checks WHERE failed > 0").fetchall()
+    failed = connection.execute("SELECT rule, failed, sample FROM checks WHERE failed > 0").fetchall()
     if failed:
         listed = "; ".join(f"{rule}: {count} rows, such as {', '.join(sample)}" for rule, count, sample in failed)
         raise CommitRefusedError(f"the slice is not consistent and was not committed: {listed}")
@@ -144,7 +144,7 @@ def write_ledger(
         connection,
         {(m.source, m.topic, m.partition): Position(m.next_offset, m.resume) for m in manifests},
     )
-    row = connection.sql(
+    row = connection.execute(
         "SELECT sum(read)::BIGINT, sum(loaded)::BIGINT, sum(duplicate)::BIGINT, sum(quarantined)::BIGINT, 0, "
         "sum(demoted)::BIGINT FROM balances"
     ).fetchone()

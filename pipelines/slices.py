@@ -303,7 +303,7 @@ class SliceLoop:
                 "(FORMAT parquet, COMPRESSION lz4_raw, PARTITION_BY (bucket), WRITE_PARTITION_COLUMNS false)"
             )
             buckets = sorted(history.iterdir()) if history.exists() else []
-            rules = JourneyRules.from_config(self.config.journey)
+            rules = JourneyRules.of(self.config.journey)
             return build_journeys(buckets, rows, rules, folder, **self._runner)
 
     def rebuild(self) -> None:

@@ -60,7 +60,6 @@ class Store:
             "temp_directory": f"{self.path}.tmp",
             "checkpoint_threshold": WAL_LIMIT,
             "preserve_insertion_order": "false",
-            "TimeZone": "UTC",
         }
         if not self.path.exists() and not duckdb.__version__.startswith("1."):
             settings["storage_compatibility_version"] = OLDEST_READER
@@ -76,7 +75,12 @@ class Store:
 
     def _check_version(self, read_only: bool) -> None:
         try:
-            names = {row[0] for row in self.connection.sql("SHOW ALL TABLES").project("name").fetchall()}
+            names = {
+                row[0]
+                for row in self.connection.execute(
+                    "SELECT table_name FROM duckdb_tables() WHERE database_name = current_database()"
+                ).fetchall()
+            }
             if not names and not read_only:
                 self._create()
                 return

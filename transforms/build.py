@@ -46,7 +46,7 @@ def build_bucket(history: Path, folder: Path, rules: JourneyRules, threads: int)
         threads: threads that DuckDB may use here.
     """
     files: dict[str, str] = {}
-    with duckdb.connect(config={"threads": threads, "TimeZone": "UTC", "preserve_insertion_order": "false"}) as connection:
+    with duckdb.connect(config={"threads": threads, "preserve_insertion_order": "false"}) as connection:
         source = str(history / "*.parquet") if history.is_dir() else str(history)
         connection.execute(f"CREATE TABLE history AS FROM read_parquet('{source.replace(chr(39), chr(39) * 2)}', hive_partitioning = false)")
         build_journeys(connection, rules)

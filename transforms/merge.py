@@ -108,7 +108,7 @@ def _settle(connection: duckdb.DuckDBPyConnection, config: Config) -> None:
 def collect_history(connection: duckdb.DuckDBPyConnection) -> int:
     """Make the view ``history`` and its ``buckets``; return how many touchpoints it has."""
     _run(connection, "history", bucket_rows=BUCKET_ROWS)
-    row = connection.sql("SELECT (SELECT count(*) FROM kept) + (SELECT count(*) FROM newcomers)").fetchone()
+    row = connection.execute("SELECT (SELECT count(*) FROM kept) + (SELECT count(*) FROM newcomers)").fetchone()
     return int(row[0]) if row else 0
 
 

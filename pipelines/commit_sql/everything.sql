@@ -7,9 +7,9 @@ WHERE touchpoints.rowid = t.rowid AND (
     OR t.money_role IS DISTINCT FROM e.money_role
 );
 UPDATE touchpoints
-SET medium = c.medium, is_direct = c.is_direct
+SET medium = c.medium, is_direct = coalesce(c.is_direct, false)
 FROM touchpoints AS t LEFT JOIN taxonomy_channels AS c USING (channel)
-WHERE touchpoints.rowid = t.rowid AND (t.medium IS DISTINCT FROM c.medium OR t.is_direct IS DISTINCT FROM c.is_direct);
+WHERE touchpoints.rowid = t.rowid AND (t.medium IS DISTINCT FROM c.medium OR t.is_direct <> coalesce(c.is_direct, false));
 DELETE FROM identity_links;
 DELETE FROM journey_amounts;
 DELETE FROM stage_visits;

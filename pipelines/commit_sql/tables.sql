@@ -10,8 +10,8 @@ WHERE touchpoints.rowid = -1 - k.rid
 INSERT INTO touchpoints
 SELECT
     a.event_id, s.occurred_at, n.profile_id, n.identified, s.customer_id, s.anonymous_id, s.event_type, s.stage,
-    coalesce(s.stage, e.stage), coalesce(e.roles, []), e.money_role, s.channel, c.medium, c.is_direct, s.source, s.campaign,
-    s.content, s.product, s.contract_id, s.quote_id, s.claim_id, s.referral_id, s.case_id, s.value, s.currency, s.cost,
+    coalesce(s.stage, e.stage), coalesce(e.roles, []), e.money_role, s.channel, c.medium, coalesce(c.is_direct, false), s.source,
+    s.campaign, s.content, s.product, s.contract_id, s.quote_id, s.claim_id, s.referral_id, s.case_id, s.value, s.currency, s.cost,
     s.survey, s.score, s.consent, s.experiment, s.variant, s.attributes, v.visit_id, s.source_name, s.source_topic,
     s.source_partition, s.source_offset, s.broker_timestamp, s.record_key, s.headers, s.schema_id, $now, $run_id,
     a.event_key, s.content_sha256

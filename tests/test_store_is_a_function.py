@@ -1,0 +1,46 @@
+"""The promise: what the store holds depends on the set of events and the rules alone."""
+
+import os
+
+import compare
+import pytest
+import reference
+import strategies
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from loading import Loader, hashed
+
+EXAMPLES = 2_000 if os.environ.get("HYPOTHESIS_PROFILE") == "long" else 200
+
+
+
+@pytest.fixture(scope="module")
+def loader():
+    return Loader()
+
+
+@st.composite
+def cut_worlds(draw):
+    world = draw(strategies.worlds())
+    return world, draw(strategies.runs(world.events))
+
+
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+@given(cut_worlds())
+def test_tables_equal_the_reference_however_the_log_is_cut(loader, cut):
+    """Whatever the order and the slices, every table equals the reference's, every balance closes, and a rebuild
+    changes nothing."""
+    world, runs = cut
+    events = hashed(world.events)
+    order = {id(event): place for place, event in enumerate(world.events)}
+    slices = [[events[order[id(event)]] for event in run] for run in runs]
+    expected = reference.build(events, world.options)
+
+    loader.empty()
+    counts = loader.load(slices, world.options)
+    compare.assert_same(expected, compare.normalise(loader.connection))
+    assert len(events) == counts.read == counts.loaded + counts.duplicate + counts.quarantined
+    assert len(expected.touchpoints) == counts.loaded - counts.demoted
+
+    loader.rebuild(world.options)
+    compare.assert_same(expected, compare.normalise(loader.connection))
