@@ -18,7 +18,7 @@ CREATE OR REPLACE TEMP MACRO stage_name(rank) AS
 
 -- The key's length in bytes makes the text unambiguous whatever the ids hold.
 CREATE OR REPLACE TEMP MACRO hashed_id(kind, key, event_id) AS
-    md5(kind || ':' || strlen(key) || ':' || key || ':' || event_id);
+    md5(kind || ':' || coalesce(strlen(key) || ':' || key, 'none') || ':' || event_id);
 
 -- Later in time than the one before by more than the limit: a gap equal to the limit does not cut.
 CREATE OR REPLACE TEMP MACRO is_cut(earlier, later, limit_us) AS
@@ -39,7 +39,8 @@ FROM (
         END AS unit_key
     FROM history
 )
-WHERE unit_key IS NOT NULL;
+-- Touchpoints without a contract or claim are in no journey; those without a product share the product null.
+WHERE unit_key IS NOT NULL OR getvariable('journey_unit') = 'product';
 
 -- Visits ------------------------------------------------------------------------------------------------------------
 
@@ -99,7 +100,7 @@ SELECT
 FROM history
 JOIN numbered_units
     ON numbered_units.profile_id = history.profile_id
-    AND unit_key = CASE getvariable('journey_unit')
+    AND unit_key IS NOT DISTINCT FROM CASE getvariable('journey_unit')
         WHEN 'product' THEN product WHEN 'contract' THEN contract_id WHEN 'claim' THEN claim_id
         ELSE history.profile_id
     END;

@@ -2,7 +2,7 @@ CREATE TABLE journeys (
     journey_id VARCHAR NOT NULL,
     profile_id VARCHAR NOT NULL,
     unit VARCHAR NOT NULL,
-    unit_key VARCHAR NOT NULL,
+    unit_key VARCHAR,
     started_at TIMESTAMP NOT NULL,
     last_at TIMESTAMP NOT NULL,
     closes_at TIMESTAMP,
@@ -27,7 +27,7 @@ COMMENT ON TABLE journeys IS 'One row per journey: one person''s touchpoints (of
 COMMENT ON COLUMN journeys.journey_id IS 'MD5 of the unit, its key and the first event_id.';
 COMMENT ON COLUMN journeys.profile_id IS 'The person: customer id, or anon: and the anonymous id.';
 COMMENT ON COLUMN journeys.unit IS 'What a journey is cut by: profile, product, contract or claim.';
-COMMENT ON COLUMN journeys.unit_key IS 'The product, contract_id or claim_id; the profile_id where the unit is profile.';
+COMMENT ON COLUMN journeys.unit_key IS 'The product, contract_id or claim_id; the profile_id where the unit is profile; null: no product.';
 COMMENT ON COLUMN journeys.started_at IS 'When its first touchpoint occurred, UTC.';
 COMMENT ON COLUMN journeys.last_at IS 'When its last touchpoint occurred, UTC.';
 COMMENT ON COLUMN journeys.closes_at IS 'When it closes, UTC: last_at where an event ended it, else last_at plus journey.gap; null where only an event can.';

@@ -12,7 +12,7 @@ CREATE TABLE touchpoints (
     money_role VARCHAR,
     channel VARCHAR NOT NULL,
     medium VARCHAR,
-    is_direct BOOLEAN,
+    is_direct BOOLEAN NOT NULL,
     source VARCHAR,
     campaign VARCHAR,
     content VARCHAR,
@@ -60,7 +60,7 @@ COMMENT ON COLUMN touchpoints.roles IS 'The roles of the event type, which formu
 COMMENT ON COLUMN touchpoints.money_role IS 'What value is: revenue, premium (annual), claim_paid, claim_reserve (change), or null.';
 COMMENT ON COLUMN touchpoints.channel IS 'Where it happened.';
 COMMENT ON COLUMN touchpoints.medium IS 'The channel''s medium: digital, physical, human or mail; null where the taxonomy has none.';
-COMMENT ON COLUMN touchpoints.is_direct IS 'True where the channel brings people without a marketing contact.';
+COMMENT ON COLUMN touchpoints.is_direct IS 'True where the channel brings people without a marketing contact; false where the taxonomy does not know it.';
 COMMENT ON COLUMN touchpoints.source IS 'Where the person came from.';
 COMMENT ON COLUMN touchpoints.campaign IS 'The campaign that brought the person.';
 COMMENT ON COLUMN touchpoints.content IS 'The variant of the message or page.';
