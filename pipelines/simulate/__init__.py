@@ -1,9 +1,9 @@
-"""A seeded mutual insurer: touchpoints of two years, with all that goes wrong in a real log, and a manifest of it.
+"""A seeded mutual insurer: touchpoints of two years, with all that goes wrong in a log, and a manifest of it.
 
 Reads in this order: ``words`` and ``rows`` (what an event is made of), ``population``, ``acquisition``,
-``portfolio``, ``relationship`` and ``behaviour`` (what people do), ``copies`` and ``faults`` (what the log does to it),
-``fields``, ``text_records`` and ``avro_records`` (how it is written), ``files`` and ``topic`` (where to),
-``manifest`` and ``spend`` (what is said about it), ``run`` (the flow).
+``portfolio``, ``relationship`` and ``behaviour`` (what people do), ``copies`` and ``faults`` (what the log
+does to it), ``fields``, ``text_records`` and ``avro_records`` (how it is written), ``files`` and ``topic``
+(where to), ``manifest`` and ``spend`` (what is said about it), ``run`` (the flow).
 """
 
 from parcours.pipelines.simulate.manifest import Manifest

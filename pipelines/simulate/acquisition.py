@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -160,16 +162,40 @@ def ask_and_sign(
     contracts = Contracts(who, draft.number(len(who)), product, when, premium)
     start = when + rng.integers(1, 30, len(who)) * DAY
     draft.emit(
-        "contract_signed", place, who, when, product=product, quote=quote[signs], contract=contracts.number,
-        value=premium, effective_from=start, effective_to=start + YEAR, due_at=start + YEAR, **_of(test, signs),
-    )  # fmt: skip
+        "contract_signed",
+        place,
+        who,
+        when,
+        product=product,
+        quote=quote[signs],
+        value=premium,
+        contract=contracts.number,
+        effective_from=start,
+        effective_to=start + YEAR,
+        due_at=start + YEAR,
+        **_of(test, signs),
+    )
     extra = some(rng, who, 0.09)
-    draft.emit("assistance_purchased", place[extra], who[extra], when[extra], product=product[extra],
-               contract=contracts.number[extra], value=rng.choice([2900, 4900, 7990], len(extra)))  # fmt: skip
+    draft.emit(
+        "assistance_purchased",
+        place[extra],
+        who[extra],
+        when[extra],
+        product=product[extra],
+        contract=contracts.number[extra],
+        value=rng.choice([2900, 4900, 7990], len(extra)),
+    )
     greeted = some(rng, who, 0.5)
     series = rng.integers(2, 4, len(greeted))
-    draft.emit("welcome_given", np.array(["mail", "phone"])[series - 2], who[greeted], opening_hours(rng, when[greeted]),
-               contract=contracts.number[greeted], experiment="welcome_series", variant=series)  # fmt: skip
+    draft.emit(
+        "welcome_given",
+        np.array(["mail", "phone"])[series - 2],
+        who[greeted],
+        opening_hours(rng, when[greeted]),
+        contract=contracts.number[greeted],
+        experiment="welcome_series",
+        variant=series,
+    )
     return contracts
 
 
@@ -187,5 +213,5 @@ def _pages(draft: Draft, count: int) -> Ints:
     return draft.rng.integers(0, len(WORDS["page"]), count)
 
 
-def _of(fields: dict[str, object], chosen: Ints) -> dict[str, object]:
+def _of(fields: Mapping[str, Any], chosen: Ints) -> dict[str, Any]:
     return {name: value[chosen] if isinstance(value, np.ndarray) else value for name, value in fields.items()}

@@ -95,7 +95,7 @@ def parsed_schema() -> Any:
 
 
 def avro_record(record: Mapping[str, Any]) -> bytes:
-    """Write one record as the datums above, whatever is wrong with its values; a missing required text is blank."""
+    """Write one record as the datums above, whatever is wrong with it; a missing required text is blank."""
     pairs = [{"key": key, "value": value} for key, value in record["attributes"].items()]
     blank = {"event_id": "", "event_type": "", "channel": ""}
     out = io.BytesIO()

@@ -35,8 +35,8 @@ class Quota:
 def spoil(rows: Rows, quota: Quota, kinds: int, late: float, rng: np.random.Generator) -> Rows:
     """Number a chunk's events and add their copies and broken likenesses.
 
-    Conflicting contents come with a later time, or with the same time and no other amount: so whichever wins by
-    hash, the event's figures are known. A broken record has an id of its own.
+    Conflicting contents come with a later time, or with the same time and no other amount: so whichever wins
+    by hash, the event's figures are known. A broken record has an id of its own.
 
     Args:
         rows: the chunk's events; ``seq`` and ``arrival`` are set in place.

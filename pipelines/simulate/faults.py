@@ -23,8 +23,8 @@ wrong_fingerprint      unknown_schema                                           
 =====================  ================  ====  ===  =========  ====  ==============  ==================
 
 A container file frames its records itself, so only what its values can hold is planted there. Records over
-``max_record_bytes`` and times ahead of the broker's clock are not planted: the first would be ten megabytes each, the
-second depend on when the topic is written.
+``max_record_bytes`` and times ahead of the broker's clock are not planted: the first would be ten megabytes
+each, the second depend on when the topic is written.
 """
 
 from __future__ import annotations

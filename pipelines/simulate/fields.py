@@ -1,6 +1,6 @@
-"""From rows of numbers to a touchpoint's fields: as whole columns for the encoders, as dictionaries for the faults.
+"""From rows of numbers to a touchpoint's fields: columns for the encoders, dictionaries for the faults.
 
-Both say the same of a row; the encoders never see a dictionary, because a million a minute leaves no time for it.
+Both say the same of a row; the encoders never see a dictionary, because a million a minute leaves no time.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ SCORES = tuple(str(score) for score in range(11))
 
 
 class Encoder(Protocol):
-    """One format: how a cell is written, and how cells stand in a record. All cells are bytes, none is null."""
+    """One format: how a cell is written, and how cells stand in a record. Cells are bytes, never null."""
 
     def words(self, field: Field, words: tuple[str, ...]) -> list[bytes]:
         """Return the cell of each word, and last the cell of none."""
@@ -104,7 +104,7 @@ def pick(cells: list[bytes], codes: npt.NDArray[Any]) -> pa.Array:
 
 
 def as_record(row: np.void, seed: int) -> dict[str, Any]:
-    """Return one row as a dictionary with Python's own values and ``attributes`` a dictionary; nulls are left out."""
+    """Return one row as a dictionary of Python's own values, ``attributes`` one too; nulls are left out."""
     one = np.array([row])
     found: dict[str, Any] = {}
     for field in FIELDS:
@@ -161,7 +161,7 @@ _HEX = np.array([f"{byte:02x}".encode() for byte in range(256)], "S2")
 
 
 def _hex(numbers: Ints, salt: int) -> pa.Array:
-    """Return sixteen hexadecimal digits a number: mixed as splitmix64 does, so distinct numbers stay distinct."""
+    """Return sixteen hexadecimal digits a number; distinct numbers stay distinct."""
     mixed = mix(numbers, salt).astype(">u8")
     digits = _HEX[mixed.view(np.uint8)]
     offsets = np.arange(0, 16 * len(numbers) + 1, 16, dtype=np.int32)

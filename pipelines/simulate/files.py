@@ -23,10 +23,16 @@ from parcours.schemas.touchpoint import avro_schema
 BLOCK_RECORDS = 5_000
 """Records in one container block: about half a megabyte before compression."""
 
+
+def _deflate(data: bytes) -> bytes:
+    packer = zlib.compressobj(6, zlib.DEFLATED, -15)
+    return packer.compress(data) + packer.flush()
+
+
 LINE_SUFFIXES = {None: "", "gzip": ".gz", "zstd": ".zst"}
 AVRO_CODECS: dict[str | None, tuple[str, Callable[[bytes], bytes]]] = {
-    None: ("deflate", lambda data: _deflate(data)),
-    "deflate": ("deflate", lambda data: _deflate(data)),
+    None: ("deflate", _deflate),
+    "deflate": ("deflate", _deflate),
     "zstandard": ("zstandard", lambda data: zstandard.ZstdCompressor(level=3).compress(data)),
     "null": ("null", bytes),
 }
@@ -97,24 +103,29 @@ class FileSink:
     """
 
     def __init__(
-        self, out: Path, format_: str, records: int, files: int, compression: str | None, seed: int
+        self, out: Path, format_: str, records: int, *, files: int, compression: str | None, seed: int
     ) -> None:
         self._out, self._format, self._compression, self._seed = out, format_, compression, seed
         self._ends = [records * (number + 1) // files for number in range(files)]
         self._written = 0
-        self.parts: dict[str, int] = {}
+        self._parts: dict[str, int] = {}
         self._open()
+
+    @property
+    def parts(self) -> dict[str, int]:
+        """Records per file name."""
+        return dict(self._parts)
 
     def write(self, rows: Rows, values: pa.Array) -> None:
         """Add records; ``rows`` is not needed here, but a topic wants its keys."""
         while len(values):
-            room = self._ends[len(self.parts) - 1] - self._written
+            room = self._ends[len(self._parts) - 1] - self._written
             part = values.slice(0, room)
             self._file.write(part)
             self._written += len(part)
-            self.parts[self._name] += len(part)
+            self._parts[self._name] += len(part)
             values = values.slice(len(part))
-            if len(part) == room and len(self.parts) < len(self._ends):
+            if len(part) == room and len(self._parts) < len(self._ends):
                 self._finish()
                 self._open()
 
@@ -130,9 +141,9 @@ class FileSink:
     def _open(self) -> None:
         suffix = {"json": ".ndjson", "csv": ".csv", "avro-file": ".avro"}[self._format]
         suffix += "" if self._format == "avro-file" else LINE_SUFFIXES[self._compression]
-        number = len(self.parts)
+        number = len(self._parts)
         self._name = f"touchpoints-{number:04d}{suffix}"
-        self.parts[self._name] = 0
+        self._parts[self._name] = 0
         self._raw = (self._out / f"{self._name}.part").open("wb", buffering=io.DEFAULT_BUFFER_SIZE)
         if self._format == "avro-file":
             sync = mix(np.array([2 * number, 2 * number + 1]), self._seed).tobytes()
@@ -151,8 +162,3 @@ def joined(values: pa.Array) -> Any:
     _, offsets, data = values.buffers()
     edges = np.frombuffer(offsets, np.int32)[[values.offset, values.offset + len(values)]]
     return data.slice(int(edges[0]), int(edges[1] - edges[0])) if data is not None else b""
-
-
-def _deflate(data: bytes) -> bytes:
-    packer = zlib.compressobj(6, zlib.DEFLATED, -15)
-    return packer.compress(data) + packer.flush()

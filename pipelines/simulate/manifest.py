@@ -21,8 +21,8 @@ from parcours.schemas.config import Identity
 class Manifest:
     """Counts of records, events, people and amounts.
 
-    ``records = events + exact_duplicates + conflicting_duplicates + broken``. Everything below ``broken_by_reason``
-    speaks of the distinct good events alone, that is of what ``touchpoints`` must hold.
+    ``records = events + exact_duplicates + conflicting_duplicates + broken``. From ``persons`` on, everything
+    but ``parts`` speaks of the distinct good events alone, that is of what ``touchpoints`` must hold.
 
     ``conflicting_duplicates`` counts distinct losing contents. ``links`` counts touchpoints with both ids,
     ``linked_devices`` the devices that have one, ``shared_devices`` those of two customers up to the limit,
@@ -90,8 +90,8 @@ class Tally:
         found.exact_duplicates += int((records["copy"] == 1).sum())
         found.conflicting_duplicates += int((records["copy"] == 2).sum())
         self._kinds += np.bincount(records["fault"][records["fault"] != NONE], minlength=len(self._kinds))
-        for name, counts in self._counts.items():
-            counts += np.bincount(events[name], minlength=len(counts))
+        for name in self._counts:
+            self._counts[name] += np.bincount(events[name], minlength=len(WORDS[name]))
         paid = events[events["value"] != NO_AMOUNT]
         np.add.at(self._cents, (paid["currency"], paid["event_type"]), paid["value"])
         self._first = min(self._first, int(events["occurred"].min()))
@@ -109,11 +109,11 @@ class Tally:
         found.links += int(both.sum())
         pairs = np.unique(np.column_stack([device[both], events["person"][both]]), axis=0)
         linked, met = np.unique(pairs[:, 0], return_counts=True)
-        most = Identity().max_customers_per_device
+        most = Identity.model_validate({}).max_customers_per_device
         found.linked_devices += len(linked)
         found.shared_devices += int(((met > 1) & (met <= most)).sum())
         found.over_limit_devices += int((met > most).sum())
-        # A device without a usable link is a person of its own, as far as it was ever seen without a customer.
+        # A device without a usable link is a person of its own, once it was seen without a customer.
         alone = np.setdiff1d(np.unique(device[~known]), linked[met <= most])
         found.profiles += len(customers) + len(alone)
 

@@ -40,8 +40,8 @@ class People:
 def draw_people(first: int, count: int, rng: np.random.Generator) -> People:
     """Draw people: four in ten are members already, the others strangers.
 
-    Households share devices (two customers on one), and now and then a reading room's computer is used by six, which
-    is more than a device may have.
+    Households share devices (two customers on one), and now and then a reading room's computer is used by
+    six, which is more than a device may have.
     """
     numbers = first + np.arange(count, dtype=np.int64)
     device = numbers[:, None] * DEVICE_SLOTS + np.arange(DEVICE_SLOTS)
@@ -87,13 +87,13 @@ _DAY_HOURS = np.cumsum(_HOURS) / _HOURS.sum()
 
 
 def seasonal(rng: np.random.Generator, count: int) -> Ints:
-    """Draw instants in the two years: more in autumn, on weekdays, in the evening, and a little more each month."""
+    """Draw instants in the two years: more in autumn, on weekdays, in the evening, and ever a little more."""
     day = np.searchsorted(_DAYS, rng.random(count), side="right")
     return START + day * DAY + time_of_day(rng, count)
 
 
 def time_of_day(rng: np.random.Generator, count: int) -> Ints:
-    """Draw times of day in microseconds; half the systems only know whole seconds, so equal times are common."""
+    """Draw times of day in microseconds; half of them whole seconds, so that equal times are common."""
     second = np.searchsorted(_DAY_HOURS, rng.random(count), side="right") * 3600 + rng.integers(
         0, 3600, count
     )

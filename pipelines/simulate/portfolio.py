@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from parcours.pipelines.simulate.acquisition import MINUTE, YEAR, Contracts
 from parcours.pipelines.simulate.population import NEVER, after, opening_hours, some
@@ -49,9 +51,18 @@ def run_contracts(draft: Draft, held: Contracts) -> Ints:
         saying = saying[rng.random(len(saying)) < 0.3]
         held.premium[saying] = held.premium[saying] * rng.integers(100, 108, len(saying)) // 100
         means = rng.choice(["app", "site", "phone", "agency"], len(saying), p=[0.35, 0.3, 0.2, 0.15])
-        draft.emit("contract_renewed", means, held.who[saying], due[saying], contract=held.number[saying],
-                   product=held.product[saying], value=held.premium[saying], effective_from=due[saying],
-                   effective_to=due[saying] + YEAR, due_at=due[saying] + YEAR)  # fmt: skip
+        draft.emit(
+            "contract_renewed",
+            means,
+            held.who[saying],
+            due[saying],
+            contract=held.number[saying],
+            product=held.product[saying],
+            value=held.premium[saying],
+            effective_from=due[saying],
+            effective_to=due[saying] + YEAR,
+            due_at=due[saying] + YEAR,
+        )
         due = due + YEAR
     return until
 
@@ -65,9 +76,18 @@ def _end(draft: Draft, held: Contracts, which: Ints, at: Ints, due: Ints) -> Non
         rng.choice(_CUSTOMERS_REASONS, len(which), p=[0.32, 0.2, 0.18, 0.1, 0.2]),
     )
     means = rng.choice(["mail", "phone", "app", "site"], len(which), p=[0.4, 0.25, 0.2, 0.15])
-    draft.emit("contract_terminated", means, held.who[which], at, contract=held.number[which],
-               product=held.product[which], effective_to=at, due_at=due, reason=reason,
-               initiator=np.where(insurer, code("initiator", "insurer"), code("initiator", "customer")))  # fmt: skip
+    draft.emit(
+        "contract_terminated",
+        means,
+        held.who[which],
+        at,
+        contract=held.number[which],
+        product=held.product[which],
+        effective_to=at,
+        due_at=due,
+        reason=reason,
+        initiator=np.where(insurer, code("initiator", "insurer"), code("initiator", "customer")),
+    )
 
 
 def run_claims(draft: Draft, held: Contracts, until: Ints) -> tuple[Ints, Ints]:
@@ -78,7 +98,7 @@ def run_claims(draft: Draft, held: Contracts, until: Ints) -> tuple[Ints, Ints]:
     which = np.repeat(np.arange(len(held.who)), rng.poisson(_CLAIMS_A_YEAR[held.product] * years))
     at = begin[which] + (rng.random(len(which)) * (end - begin)[which]).astype(np.int64)
     who, product, claim = held.who[which], held.product[which], draft.number(len(which))
-    keys = {"claim": claim, "contract": held.number[which], "product": product}
+    keys: dict[str, Any] = {"claim": claim, "contract": held.number[which], "product": product}
     means = rng.choice(["phone", "app", "site", "agency"], len(which), p=[0.45, 0.25, 0.2, 0.1])
     draft.emit("claim_opened", means, who, at, **keys)
     reserve = (_CLAIM_CENTS[product] * np.exp(0.9 * rng.standard_normal(len(which)))).astype(np.int64)

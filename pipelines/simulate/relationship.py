@@ -1,4 +1,4 @@
-"""What customers do between two due dates: visits, requests, complaints, surveys, letters, the loyalty programme."""
+"""What customers do between two due dates: visits, requests, complaints, surveys, letters, benefits."""
 
 from __future__ import annotations
 
@@ -76,13 +76,19 @@ def _ask(draft: Draft, who: Ints, at: Ints) -> tuple[Ints, Ints]:
     )
     draft.emit("request_closed", channel, who, at, case=case, theme=theme)
     again = some(rng, who, 0.1)
-    draft.emit("request_opened", "phone", who[again], opening_hours(rng, at[again] + 2 * DAY),
-               case=draft.number(len(again)), theme=theme[again])  # fmt: skip
+    draft.emit(
+        "request_opened",
+        "phone",
+        who[again],
+        opening_hours(rng, at[again] + 2 * DAY),
+        case=draft.number(len(again)),
+        theme=theme[again],
+    )
     return who, at
 
 
 def _complain(draft: Draft, who: Ints, at: Ints) -> None:
-    """Emit complaints: most acknowledged within ten working days and answered within two months, some never."""
+    """Emit complaints: most acknowledged and answered within the legal delays, some never."""
     rng = draft.rng
     case, theme = draft.number(len(who)), rng.integers(0, len(WORDS["theme"]), len(who))
     means = rng.choice(["email", "mail", "phone", "site"], len(who), p=[0.45, 0.3, 0.15, 0.1])
@@ -128,8 +134,8 @@ def _tell_others(draft: Draft, who: Ints, at: Ints) -> None:
     referral = draft.number(len(made))
     draft.emit("referral_made", "app", who[made], at[made], referral=referral)
     bound = some(rng, made, 0.35)
-    draft.emit("referral_converted", "agency", who[made][bound], opening_hours(rng, after(rng, at[made][bound], 20)),
-               referral=referral[bound])  # fmt: skip
+    later = opening_hours(rng, after(rng, at[made][bound], 20))
+    draft.emit("referral_converted", "agency", who[made][bound], later, referral=referral[bound])
     wrote = np.flatnonzero(kind == 1)
     stars = 1 + rng.choice(5, len(wrote), p=[0.12, 0.06, 0.12, 0.3, 0.4])
     draft.emit("review_posted", "site", who[wrote], at[wrote], survey="review", score=stars)

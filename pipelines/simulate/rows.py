@@ -1,7 +1,7 @@
 """Events as rows of numbers, and the draft that behaviour writes them into.
 
-A row is 150 bytes whatever its event: texts are made of it only when it is written out. So ten million events are
-drawn, copied, sorted and spooled as plain arrays.
+A row is 122 bytes whatever its event: texts are made of it only when it is written out. So ten million events
+are drawn, copied, sorted and spooled as plain arrays.
 """
 
 from __future__ import annotations
@@ -103,8 +103,8 @@ class Draft:
             channel: one for all, or one each.
             who: persons, as positions in the chunk.
             at: when, UTC microseconds, one each.
-            **fields: other fields by their row name: a word for a coded one, or numbers (codes, keys, cents, and
-                microseconds for the dates among the attributes), one for all or one each.
+            **fields: other fields by their row name: a word for a coded one, or numbers (codes, keys, cents,
+                and microseconds for the dates among the attributes), one for all or one each.
         """
         rows = np.empty(len(who), ROW)
         for name, empty in _EMPTY.items():

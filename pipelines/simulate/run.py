@@ -39,9 +39,12 @@ EVENTS_A_PERSON = 24
 
 
 class Sink(Protocol):
-    """Where records go; ``parts`` counts them per file or partition."""
+    """Where records go."""
 
-    parts: dict[str, int]
+    @property
+    def parts(self) -> dict[str, int]:
+        """Records per file or partition."""
+        ...
 
     def write(self, rows: Rows, values: pa.Array) -> None:
         """Write records in this order."""
@@ -75,15 +78,16 @@ def simulate(
 ) -> Manifest:
     """Write a mutual insurer's touchpoints of 2024 and 2025, and say what was planted.
 
-    The same arguments give the same records, to files the same bytes. Records stand in the order of their arrival
-    over the two years. Memory does not grow with ``events``; the temporary folder takes about 130 bytes a record.
+    The same arguments give the same records, to files the same bytes. Records stand in the order of their
+    arrival over the two years. Memory does not grow with ``events``; the system's temporary folder takes 122
+    bytes a record.
 
     Args:
         events: records written in all: distinct good events, duplicates and broken ones together.
         seed: not negative.
         format: json, csv or avro-file to files; json, avro, avro-confluent or avro-single-object to a topic.
-        out: a folder without earlier output. It receives the files, ``spend.csv`` and ``manifest.json``, and for the
-            Avro topic formats ``schemas/1.avsc``; needed for files and for those formats.
+        out: a folder without earlier output. It receives the files, ``spend.csv`` and ``manifest.json``, and
+            for a topic's Avro formats ``schemas/1.avsc``. Needed for files and for avro-confluent.
         files: how many files of equal size.
         bootstrap: the broker, ``host:port``; with ``topic``, records go there instead of to files.
         topic: the topic.
@@ -91,8 +95,8 @@ def simulate(
         broken: share of broken records, dealt in turn over all kinds that the format can carry.
         duplicates: share of duplicates; one in seven has other content under the same id.
         late: share of events that arrive hours to weeks after they occurred.
-        compression: gzip or zstd for lines; null, deflate (default) or zstandard for containers; lz4 (default), zstd,
-            gzip, snappy or none for a topic.
+        compression: gzip or zstd for lines; null, deflate (default) or zstandard for containers; lz4
+            (default), zstd, gzip, snappy or none for a topic.
         kafka: further settings of the producer, security above all.
         on_progress: is told the records written so far.
 
@@ -104,11 +108,30 @@ def simulate(
         FileExistsError: ``out`` holds earlier output.
         TopicError: the broker or the topic cannot be written to.
     """
-    _check(events, seed, format, out, files, bootstrap, topic, broken, duplicates, late, compression)
+    _check(
+        events,
+        seed,
+        format,
+        out,
+        files=files,
+        bootstrap=bootstrap,
+        topic=topic,
+        broken=broken,
+        duplicates=duplicates,
+        late=late,
+        compression=compression,
+    )
     arguments = {
-        "events": events, "seed": seed, "format": format, "files": None if topic else files, "topic": topic,
-        "broken": broken, "duplicates": duplicates, "late": late, "compression": compression,
-    }  # fmt: skip
+        "events": events,
+        "seed": seed,
+        "format": format,
+        "files": None if topic else files,
+        "topic": topic,
+        "broken": broken,
+        "duplicates": duplicates,
+        "late": late,
+        "compression": compression,
+    }
     kinds = faults(format, topic=topic is not None)
     bad, twice = round(events * broken), round(events * duplicates)
     quota = Quota(events - bad - twice, twice - twice // 7, twice // 7, bad)
@@ -120,16 +143,20 @@ def simulate(
         # The client takes a while to import, and files do not need it.
         from parcours.pipelines.simulate.topic import TopicSink, write_schemas  # noqa: PLC0415
 
-        sink = TopicSink(bootstrap, topic, partitions, compression or "lz4", kafka or {})
+        sink = TopicSink(
+            bootstrap, topic, partitions=partitions, compression=compression or "lz4", settings=kafka or {}
+        )
         if out is not None and format != "json":
             write_schemas(out, SCHEMA_ID)
     else:
         assert out is not None  # noqa: S101 - checked above; tells the type checker
-        sink = FileSink(out, format, events, files, compression, seed)
+        sink = FileSink(out, format, events, files=files, compression=compression, seed=seed)
     try:
         written = 0
         with tempfile.TemporaryDirectory(prefix="parcours-simulate-") as folder:
-            for rows in _in_order_of_arrival(quota, seed, len(kinds), late, tally, Path(folder)):
+            for rows in _in_order_of_arrival(
+                quota, seed, kinds=len(kinds), late=late, tally=tally, folder=Path(folder)
+            ):
                 sink.write(rows, _values(rows, seed, format, kinds))
                 written += len(rows)
                 if on_progress is not None:
@@ -146,9 +173,19 @@ def simulate(
 
 
 def _check(
-    events: int, seed: int, format_: str, out: Path | None, files: int, bootstrap: str | None, topic: str | None,
-    broken: float, duplicates: float, late: float, compression: str | None,
-) -> None:  # fmt: skip
+    events: int,
+    seed: int,
+    format_: str,
+    out: Path | None,
+    *,
+    files: int,
+    bootstrap: str | None,
+    topic: str | None,
+    broken: float,
+    duplicates: float,
+    late: float,
+    compression: str | None,
+) -> None:
     formats = FILE_FORMATS if topic is None else TOPIC_FORMATS
     if format_ not in formats:
         place = "files" if topic is None else "a topic"
@@ -181,12 +218,12 @@ def _compressions(format_: str, topic: str | None) -> list[str]:
 
 
 def _in_order_of_arrival(
-    quota: Quota, seed: int, kinds: int, late: float, tally: Tally, folder: Path
+    quota: Quota, seed: int, *, kinds: int, late: float, tally: Tally, folder: Path
 ) -> Iterator[Rows]:
     """Draw all records, and return them in batches ordered by arrival.
 
-    People are drawn chunk by chunk, each over the whole two years, so the order comes from a bucket sort on disk:
-    a bucket is a stretch of time.
+    People are drawn chunk by chunk, each over the whole two years, so the order comes from a bucket sort on
+    disk: a bucket is a stretch of time.
     """
     total = quota.good + quota.exact + quota.conflicting + quota.broken
     buckets = min(max(1, total // RECORDS_A_BUCKET), 500)

@@ -1,4 +1,4 @@
-"""What was spent on advertising, per day, campaign and channel: the reference input beside the touchpoints."""
+"""What was spent on advertising, per day, campaign and channel: a reference input."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SPEND_STREAM = 2**40
 
 
 def write_spend(path: Path, seed: int, records: int) -> None:
-    """Write ``spend.csv``: about twelve cents a record in all, spread over the days on which a campaign ran."""
+    """Write ``spend.csv``: about twelve cents a record in all, on the days when a campaign ran."""
     rng = np.random.Generator(np.random.PCG64([seed, _SPEND_STREAM]))
     lines = ["day,campaign,channel,amount,currency"]
     days = np.arange(START // DAY, END // DAY).astype("datetime64[D]")

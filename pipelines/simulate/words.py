@@ -95,7 +95,7 @@ ODD_IDS = {
     11: 'O\'Neil, "Zoé" \\ Cie',
     13: "42 ",
 }
-"""Persons with ids that careless readers lose: a missing-value word, beyond the BMP, as long as may be, quotes."""
+"""Persons whose ids careless readers lose: a word for missing, beyond the BMP, as long as may be, quotes."""
 
 
 def code(field: str, word: str) -> int:
