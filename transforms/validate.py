@@ -1,0 +1,234 @@
+"""From decoded tables to valid touchpoints: the mapping and the row filter, run by DuckDB on whole batches.
+
+One bad row never spoils its batch: the generated query raises for no content, and every row comes out either as a
+touchpoint or as a rejected record that names the first rule it broke.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from importlib import resources
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from parcours.quality.filter import applicable, broken_rule_sql, explain, offending_value_sql
+from parcours.quality.rules import Rule, row_rules
+from parcours.schemas.config import Config, Source
+from parcours.schemas.touchpoint import COORDINATES, FIELDS, REJECTED, TOUCHPOINT
+from parcours.transforms.canonical import content_sha256_sql
+from parcours.transforms.elements import DecodedBatch, DecodedPart, ValidatedBatch
+from parcours.transforms.mapping import (
+    ENVELOPES,
+    TEXTS,
+    Mapped,
+    consumed_names,
+    entry_of,
+    map_part,
+    with_lookup,
+)
+from parcours.transforms.shapes import Columns, Documents, Path, literal, pointer_to
+
+MOST_NAMES = 64
+"""Unknown names up to which each is read as a field of its own; beyond, documents are searched key by key."""
+
+
+def make_validator(source: Source, config: Config) -> Validator:
+    """Open the validator of one source.
+
+    Raises:
+        ValueError: the time zone or the date format is not one that DuckDB reads.
+    """
+    return Validator(source, config)
+
+
+class Validator:
+    """Validates the batches of one source. Used by one thread; owns an in-memory DuckDB.
+
+    ``hashed`` says that event ids are generated from the contents, so that equal rows of one file need a suffix.
+    ``dropped_names`` counts, over all batches so far, the rows that had an unknown field which is not kept.
+    """
+
+    def __init__(self, source: Source, config: Config) -> None:
+        self._source = source
+        self._rules = row_rules(config.validation)
+        self._ignored_ids = config.validation.ignored_ids
+        self._envelope = ENVELOPES[source.envelope]
+        self._consumed = consumed_names(source)
+        self.hashed = entry_of(source, "event_id").generate == "hash"
+        self.dropped_names: Counter[str] = Counter()
+        self._con = duckdb.connect(":memory:", config={"threads": 1})
+        self._con.execute("SET TimeZone = 'UTC'")
+        self._con.execute(resources.files(__package__).joinpath("readers.sql").read_text("utf-8"))
+        self._check_times()
+
+    def _check_times(self) -> None:
+        try:
+            self._con.execute("SELECT clock(TIMESTAMP '2000-01-01', ?)", [self._source.time_zone]).fetchall()
+        except duckdb.Error as error:
+            raise ValueError(
+                f'time_zone = "{self._source.time_zone}" is unknown to DuckDB: {error}'
+            ) from error
+        try:
+            if self._source.date_format is not None:
+                self._con.execute(f"SELECT try_strptime('', {literal(self._source.date_format)})").fetchall()  # noqa: S608 - a literal
+        except duckdb.Error as error:
+            raise ValueError(f'date_format = "{self._source.date_format}" cannot be used: {error}') from error
+
+    def validate(self, decoded: DecodedBatch) -> ValidatedBatch:
+        """Validate one batch: as many touchpoints and rejected records as it has rows."""
+        valid, rejected = [], [_with_coordinates(decoded, decoded.rejects)]
+        for part in decoded.parts:
+            for rows, rules in self._judge(decoded, part):
+                fine = pc.is_null(rows["broken"])
+                valid.append(_touchpoints(decoded, rows.filter(fine)))
+                rejected.append(_rejected(decoded, rows.filter(pc.invert(fine)), rules))
+        return ValidatedBatch(
+            decoded.source.range,
+            pa.concat_tables(valid) if valid else TOUCHPOINT.empty_table(),
+            pa.concat_tables(rejected),
+        )
+
+    def _judge(self, decoded: DecodedBatch, part: DecodedPart) -> list[tuple[pa.Table, tuple[Rule, ...]]]:
+        table = self._input(decoded, part)
+        if part.kind == "columns":
+            columns = part.table.drop_columns(["row"])
+            shape = Columns(columns.schema)
+            kept = self._kept_columns(shape, columns)
+            return [self._run(table, map_part(self._source, shape, kept, self._ignored_ids))]
+        self._con.register("part", table)
+        keys, kept_paths = self._kept_keys()
+        mapped = map_part(self._source, Documents(keys), kept_paths, self._ignored_ids)
+        rows, rules = self._run(table, mapped)
+        if not pc.any(rows["inexact"]).as_py():
+            return [(rows, rules)]
+        again = table.filter(rows["inexact"])
+        self._con.register("part", again)
+        again = self._con.sql(
+            "SELECT *, with_written_numbers(document) AS written FROM part"
+        ).to_arrow_table()
+        mapped = map_part(self._source, Documents(keys, rewritten=True), kept_paths, self._ignored_ids)
+        return [(rows.filter(pc.invert(rows["inexact"])), rules), self._run(again, mapped)]
+
+    def _input(self, decoded: DecodedBatch, part: DecodedPart) -> pa.Table:
+        row = part.table["row"].combine_chunks()
+        names = [name for name in part.table.column_names if name != "row"]
+        renamed = ["document"] if part.kind == "documents" else [f"c{place}" for place in range(len(names))]
+        table = pa.table([part.table[name] for name in names], names=renamed) if names else None
+        records = decoded.source.records
+        added = {"row": row, "broker_timestamp": records["broker_timestamp"].take(row)}
+        if entry_of(self._source, "event_id").generate == "row":
+            place = records["offset"].take(row).cast(pa.string())
+            added["generated_id"] = pc.binary_join_element_wise(decoded.source.range.topic, place, ":")
+        for name, column in added.items():
+            table = table.append_column(name, column) if table is not None else pa.table({name: column})
+        return table
+
+    def _kept_columns(self, shape: Columns, columns: pa.Table) -> list[Path]:
+        """Return the paths of unknown columns that become attributes; count those that do not."""
+        kept = []
+        for prefix in self._envelope.records:
+            for name in shape.names(prefix):
+                if name in self._consumed:
+                    continue
+                if self._keeps(name):
+                    kept.append((*prefix, name))
+                else:
+                    present = columns.num_rows - columns[prefix[0] if prefix else name].null_count
+                    self.dropped_names[name] += present
+        return kept
+
+    def _kept_keys(self) -> tuple[dict[Path, frozenset[str]], list[Path] | None]:
+        """Find the names in the documents of ``part``.
+
+        Returns:
+            The names under each prefix; the paths of those that become attributes, null if they are too many.
+        """
+        keys, kept = {}, []
+        for prefix in self._envelope.prefixes:
+            found = self._con.execute(
+                "SELECT key, count(*) FROM (SELECT unnest(json_keys(document, $pointer)) AS key FROM part) GROUP BY key"
+                if prefix
+                else "SELECT key, count(*) FROM (SELECT unnest(json_keys(document)) AS key FROM part) GROUP BY key",
+                {"pointer": pointer_to(prefix)} if prefix else {},
+            ).fetchall()
+            keys[prefix] = frozenset(name for name, _ in found)
+            if prefix in self._envelope.records:
+                unknown = [(name, count) for name, count in found if name not in self._consumed]
+                kept += [(*prefix, name) for name, _ in unknown if self._keeps(name)]
+                self.dropped_names.update({name: count for name, count in unknown if not self._keeps(name)})
+        many = self._source.attributes == "all" and len(kept) > MOST_NAMES
+        return keys, None if many else sorted(kept)
+
+    def _keeps(self, name: str) -> bool:
+        return self._source.attributes == "all" or name in self._source.attributes
+
+    def _run(self, table: pa.Table, mapped: Mapped) -> tuple[pa.Table, tuple[Rule, ...]]:
+        """Run the query over one table: the contract's fields, the hash, the broken rule, the offending value."""
+        empty = mapped.empty | (
+            {"broker_timestamp"} if table["broker_timestamp"].null_count == len(table) else set()
+        )
+        rules = applicable(self._rules, empty)
+        self._con.register("part", table)
+        rows = self._con.sql(self._query(mapped.sql, rules)).to_arrow_table()
+        self._con.unregister("part")
+        return rows, rules
+
+    def _query(self, mapped: str, rules: tuple[Rule, ...]) -> str:
+        hashed = f"(SELECT *, {content_sha256_sql('mapped')} AS content_sha256 FROM {mapped} AS mapped)"
+        looked_up = [
+            f"{with_lookup(name, entry_of(self._source, name).lookup)} AS {name}"
+            for name in TEXTS
+            if entry_of(self._source, name).lookup
+        ]
+        if self.hashed:
+            looked_up.append("lower(hex(content_sha256)) AS event_id")
+        replaced = f"REPLACE ({', '.join(looked_up)})" if looked_up else ""
+        fields = ", ".join(FIELDS.names)
+        return (
+            f"SELECT row, {fields}, content_sha256, inexact, broken, {offending_value_sql(rules, 'broken')} AS bad_value "
+            f"FROM (SELECT *, {broken_rule_sql(rules)} AS broken FROM (SELECT * {replaced} FROM {hashed}))"
+        )
+
+
+def _coordinates(decoded: DecodedBatch, row: pa.Array) -> dict[str, pa.Array]:
+    """Return where rows were read, column by column."""
+    records, count, range_ = decoded.source.records, len(row), decoded.source.range
+    ids = decoded.schema_ids.take(row) if decoded.schema_ids is not None else pa.nulls(count, pa.int32())
+    return {
+        "source_name": pa.repeat(range_.source, count),
+        "source_topic": pa.repeat(range_.topic, count),
+        "source_partition": pa.repeat(pa.scalar(range_.partition, pa.int32()), count),
+        "source_offset": records["offset"].take(row),
+        "broker_timestamp": records["broker_timestamp"].take(row),
+        "record_key": records["record_key"].take(row),
+        "headers": records["headers"].take(row),
+        "schema_id": ids,
+    }
+
+
+def _touchpoints(decoded: DecodedBatch, rows: pa.Table) -> pa.Table:
+    columns = {name: rows[name] for name in FIELDS.names} | _coordinates(
+        decoded, rows["row"].combine_chunks()
+    )
+    columns["content_sha256"] = rows["content_sha256"]
+    return pa.table([_cast(columns[field.name], field.type) for field in TOUCHPOINT], schema=TOUCHPOINT)
+
+
+def _rejected(decoded: DecodedBatch, rows: pa.Table, rules: tuple[Rule, ...]) -> pa.Table:
+    reasons = explain(rules, rows["broken"].combine_chunks(), rows["bad_value"].combine_chunks())
+    step = pa.repeat("validate", rows.num_rows)
+    return _with_coordinates(decoded, pa.table({"row": rows["row"], "step": step, **reasons}))
+
+
+def _with_coordinates(decoded: DecodedBatch, notes: pa.Table) -> pa.Table:
+    """Make rejected records of notes: the raw bytes and where they were read stand beside the reason."""
+    row = notes["row"].combine_chunks()
+    columns = _coordinates(decoded, row) | {"raw": decoded.source.records["value"].take(row)}
+    columns |= {name: notes[name] for name in REJECTED.names if name not in (*COORDINATES.names, "raw")}
+    return pa.table([_cast(columns[field.name], field.type) for field in REJECTED], schema=REJECTED)
+
+
+def _cast(column: pa.Array | pa.ChunkedArray, kind: pa.DataType) -> pa.Array | pa.ChunkedArray:
+    return column if column.type == kind else column.cast(kind)
