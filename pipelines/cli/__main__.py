@@ -1,0 +1,5 @@
+"""``python -m parcours.pipelines.cli``."""
+
+from parcours.pipelines.cli import main
+
+main()

@@ -1,0 +1,110 @@
+"""Exit codes, and the one place where an error becomes a message and a code."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import click
+from parcours.pipelines.secrets import Secrets
+
+DONE = 0
+FAILED = 1
+USAGE = 2
+CONFIGURATION = 3
+HELD = 4
+LOG_STOPPED = 5
+NOT_PUBLISHED = 6
+NOTHING_TO_DO = 10
+INTERRUPTED = 130
+
+EXIT_CODES = {
+    DONE: "done, or nothing to do",
+    FAILED: "failed",
+    USAGE: "the command line is wrong",
+    CONFIGURATION: "the configuration is wrong, or a source cannot be reached",
+    HELD: "another process holds the store",
+    LOG_STOPPED: "stopped by the log: a gap, a re-created topic, a replaced file",
+    NOT_PUBLISHED: "done, but publication is held",
+    NOTHING_TO_DO: "nothing to do, with --exit-nothing",
+    INTERRUPTED: "interrupted",
+}
+
+ERRORS = {
+    "parcours.pipelines.mistakes.ConfigError": CONFIGURATION,
+    "parcours.transforms.sources.contract.SourceUnavailableError": CONFIGURATION,
+    "parcours.pipelines.slices.RulesChangedError": CONFIGURATION,
+    "parcours.pipelines.lock.StoreHeldError": HELD,
+    "parcours.transforms.sources.contract.LogStoppedError": LOG_STOPPED,
+    "parcours.pipelines.slices.SliceFailedError": FAILED,
+    "parcours.pipelines.store.StoreVersionError": FAILED,
+    "parcours.pipelines.store.DiskSpaceError": FAILED,
+    "parcours.pipelines.simulate.topic.TopicError": CONFIGURATION,
+    "builtins.FileNotFoundError": FAILED,
+}
+"""Errors whose message is written for people, by full name: importing their modules here would load DuckDB
+and pyarrow for ``--help``."""
+
+
+@dataclass
+class Session:
+    """What holds for one invocation.
+
+    Attributes:
+        debug: show tracebacks.
+        json: a program reads stdout; an error is an object there too.
+        secrets: masks whatever is said; replaced by the config's once it is loaded.
+    """
+
+    debug: bool = False
+    json: bool = False
+    secrets: Secrets = field(default_factory=Secrets)
+
+    def say(self, text: str) -> None:
+        """Write a line to stderr, secrets masked."""
+        print(self.secrets.mask(text), file=sys.stderr, flush=True)
+
+
+def describe(error: BaseException) -> tuple[int, str]:
+    """Return the exit code for an error, and what to say of it."""
+    for kind in type(error).__mro__:
+        code = ERRORS.get(f"{kind.__module__}.{kind.__qualname__}")
+        if code is not None:
+            return code, str(error)
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return FAILED, f"{type(error).__name__}: {lines[0] if lines else 'no message'} (--debug shows where)"
+
+
+def run_guarded(command: click.Command, argv: Sequence[str] | None) -> int:
+    """Run a command; turn whatever ends it into an exit code and a message of a few lines."""
+    session = Session()
+    try:
+        result = command.main(args=argv, prog_name="parcours", standalone_mode=False, obj=session)
+    except click.UsageError as error:
+        error.show()
+        return USAGE
+    except click.ClickException as error:
+        return _fail(session, FAILED, error.format_message())
+    except (click.Abort, KeyboardInterrupt):
+        return _fail(session, INTERRUPTED, "interrupted")
+    except BrokenPipeError:
+        # whoever read stdout has seen enough; without this, the interpreter's own flush complains at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except Exception as error:  # the last resort: no error may reach people as a traceback
+        if session.debug:
+            session.say("".join(traceback.format_exception(error)).rstrip())
+        return _fail(session, *describe(error))
+    return result if isinstance(result, int) else DONE
+
+
+def _fail(session: Session, code: int, text: str) -> int:
+    session.say(f"error: {text}" if code != INTERRUPTED else text)
+    if session.json:
+        failure = {"status": "failed", "exit_code": code, "error": session.secrets.mask(text)}
+        print(json.dumps(failure, ensure_ascii=False))
+    return code

@@ -1,0 +1,38 @@
+"""``parcours rebuild``: build every journey anew."""
+
+from __future__ import annotations
+
+import click
+from parcours.pipelines.cli.exits import Session
+from parcours.pipelines.cli.options import config_options, read
+from parcours.pipelines.cli.root import parcours_command
+from parcours.pipelines.cli.run import DEFAULT_RUNNER, report
+
+
+@parcours_command(
+    "rebuild",
+    examples="""
+parcours rebuild
+parcours rebuild --config base.toml --config prod.toml
+""",
+)
+@config_options
+@click.option("--runner", default=DEFAULT_RUNNER, show_default=True, help="The Beam runner.")
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON object at the end, and no progress.")
+@click.pass_obj
+def command(
+    session: Session, config_files: tuple[str, ...], database: str | None, runner: str, as_json: bool
+) -> int:
+    """Build every journey anew, by the rules of the config.
+
+    Reads no source; all is committed at once. This is how changed rules reach what was loaded before.
+    """
+    session.json = as_json
+    loaded = read(session, config_files, database)
+
+    from parcours.pipelines import slices  # noqa: PLC0415, loads DuckDB and pyarrow
+    from parcours.pipelines.observe import observer_for  # noqa: PLC0415
+
+    with observer_for(session.secrets.mask, quiet=as_json) as observer:
+        result = slices.rebuild(loaded.config, runner=runner, observer=observer)
+    return report(session, result)

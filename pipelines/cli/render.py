@@ -1,0 +1,57 @@
+"""Tables for people."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+WIDTH_WITHOUT_TERMINAL = 10_000
+"""A pipe or file has no edge at which to fold lines."""
+
+
+def print_table(
+    names: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str | None = None, folded: bool = False
+) -> None:
+    """Write a table to stdout; numbers stand right, nulls are dimmed dashes.
+
+    Args:
+        names: the column names.
+        rows: the values.
+        title: what the table shows.
+        folded: whether long texts may take several lines, with a rule between rows.
+    """
+    from rich import box  # noqa: PLC0415, keeps --help quick
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    rows = [list(row) for row in rows]
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        show_lines=folded,
+        pad_edge=False,
+    )
+    for index, name in enumerate(names):
+        numeric = any(_is_number(row[index]) for row in rows)
+        table.add_column(Text(name), justify="right" if numeric else "left", overflow="fold", no_wrap=False)
+    for row in rows:
+        table.add_row(*(Text("–", "dim") if value is None else Text(show(value)) for value in row))
+    on_terminal = sys.stdout.isatty()
+    width = shutil.get_terminal_size().columns if on_terminal else WIDTH_WITHOUT_TERMINAL
+    Console(width=max(60, width)).print(table)
+
+
+def show(value: Any) -> str:
+    """Write one value as people read it."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return str(value)
+
+
+def _is_number(value: Any) -> bool:
+    return hasattr(value, "as_integer_ratio")

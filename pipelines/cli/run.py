@@ -1,0 +1,131 @@
+"""``parcours run``: load what there is to read."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import click
+from parcours.pipelines.cli import exits
+from parcours.pipelines.cli.exits import Session
+from parcours.pipelines.cli.options import config_options, file_options, file_source, read
+from parcours.pipelines.cli.root import parcours_command
+
+if TYPE_CHECKING:
+    from parcours.pipelines.slices import RunResult
+
+DEFAULT_RUNNER = "FnApiRunner"
+
+_COUNTS = ("loaded", "duplicate", "quarantined", "suppressed")
+
+
+@contextmanager
+def stop_on_signal() -> Iterator[threading.Event]:
+    """Let the first SIGINT or SIGTERM end the work cleanly, and the next one at once."""
+    stop = threading.Event()
+
+    def on_signal(_: int, __: FrameType | None) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+        # not print: a signal may arrive in the middle of another write to the same buffer
+        os.write(2, b"\nstopping after this slice; interrupt again to stop at once\n")
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def report(session: Session, result: RunResult, *, exit_nothing: bool = False) -> int:
+    """Write what a run did to stdout, and return its exit code."""
+    from dataclasses import asdict  # noqa: PLC0415
+    from json import dumps  # noqa: PLC0415
+
+    code = {"interrupted": exits.INTERRUPTED, "held": exits.NOT_PUBLISHED}.get(result.status, exits.DONE)
+    if code == exits.DONE and result.nothing_to_do and exit_nothing:
+        code = exits.NOTHING_TO_DO
+    if session.json:
+        click.echo(dumps({**asdict(result), "exit_code": code}, ensure_ascii=False, default=str))
+        return code
+    for text in result.waiting:
+        session.say(f"waiting: {text}")
+    if result.nothing_to_do:
+        click.echo("nothing to do: everything there is was read before")
+    else:
+        parts = " + ".join(f"{name} {getattr(result, name):,}" for name in _COUNTS)
+        demoted = f"; demoted {result.demoted:,}" if result.demoted else ""
+        click.echo(f"{result.status}: read {result.read:,} = {parts}{demoted}, in {result.seconds:.1f} s")
+    if result.quarantine:
+        reasons = ", ".join(f"{reason} {count:,}" for reason, count in result.quarantine.items())
+        click.echo(f"in quarantine: {reasons}")
+        session.say(
+            'why: parcours query "SELECT reason, rule, field, value, message FROM quarantine LIMIT 20"'
+        )
+    return code
+
+
+@parcours_command(
+    "run",
+    examples="""
+parcours run
+parcours run --follow
+parcours run --config base.toml --config prod.toml --json
+parcours run --source 'shop/*.csv' --format csv --delimiter ';' --database shop.duckdb \\
+    --map event_id=@hash --map occurred_at=time --map customer_id=user_id \\
+    --map event_type=action --map channel==web
+""",
+)
+@config_options
+@click.option("--source", metavar="FILE", help="Read this file or glob, described by the options below.")
+@file_options
+@click.option("--follow", is_flag=True, help="Go on, slice after slice, until interrupted.")
+@click.option("--runner", default=DEFAULT_RUNNER, show_default=True, help="The Beam runner.")
+@click.option("--exit-nothing", is_flag=True, help="Exit with 10 where there was nothing to do.")
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON object at the end, and no progress.")
+@click.pass_obj
+def command(
+    session: Session,
+    *,
+    config_files: tuple[str, ...],
+    database: str | None,
+    source: str | None,
+    follow: bool,
+    runner: str,
+    exit_nothing: bool,
+    as_json: bool,
+    **flags: Any,
+) -> int:
+    """Load what there is to read into journey tables.
+
+    What was read once is not read again; the journeys that new records touch are built anew. Without a
+    config, --source and --format describe one file or glob.
+    """
+    session.json = as_json
+    if source is None and any(flags.values()):
+        raise click.UsageError(
+            "options such as --format and --map describe the file of --source, which is missing"
+        )
+    flagged = file_source(source, flags) if source is not None else None
+    loaded = read(session, config_files, database, source=flagged, check_files=True)
+    if not loaded.config.source:
+        raise click.UsageError(
+            "there is nothing to read: write a config with parcours init,"
+            " or name a file with --source and --format"
+        )
+
+    from parcours.pipelines import slices  # noqa: PLC0415, loads DuckDB and pyarrow
+    from parcours.pipelines.observe import observer_for  # noqa: PLC0415
+
+    with observer_for(session.secrets.mask, quiet=as_json) as observer, stop_on_signal() as stop:
+        for warning in loaded.warnings:
+            observer.warn(warning)
+        result = slices.run(loaded.config, follow=follow, runner=runner, observer=observer, stop=stop)
+    return report(session, result, exit_nothing=exit_nothing)

@@ -1,0 +1,72 @@
+"""``parcours status``: how far each source was read, and what became of the records."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+from parcours.pipelines.cli.exits import Session
+from parcours.pipelines.cli.options import config_options, read
+from parcours.pipelines.cli.render import print_table
+from parcours.pipelines.cli.root import parcours_command
+
+_SECTIONS = {
+    "runs": ("Last runs", ("run_id", "command", "started_at", "ended_at", "status")),
+    "offsets": ("Offsets", ("source", "topic", "partition", "next_offset", "end", "lag")),
+    "balances": (
+        "Balances",
+        ("run_id", "source", "source_topic", "source_partition", "read", "loaded", "duplicate", "quarantined",
+         "suppressed", "demoted", "gap"),
+    ),
+}  # fmt: skip
+
+
+@parcours_command(
+    "status",
+    examples="""
+parcours status
+parcours status --json | jq '.offsets[] | select(.lag > 0)'
+""",
+)
+@config_options
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON object.")
+@click.pass_obj
+def command(session: Session, config_files: tuple[str, ...], database: str | None, as_json: bool) -> None:
+    """Show offsets, lag, runs, balances and quarantine.
+
+    While a run holds the store, this is the state of its last commit.
+    """
+    session.json = as_json
+    loaded = read(session, config_files, database)
+
+    from parcours.pipelines.status import store_status  # noqa: PLC0415, loads DuckDB
+
+    told = store_status(loaded.config)
+    if told is None:
+        raise click.ClickException(
+            f'there is no store at "{loaded.config.store.path}" yet; parcours run makes it'
+        )
+    if as_json:
+        click.echo(json.dumps({"store": loaded.config.store.path, **told}, ensure_ascii=False))
+        return
+    _print(loaded.config.store.path, told)
+
+
+def _print(store: str, told: Mapping[str, Any]) -> None:
+    holder = told.get("holder")
+    click.echo(f"store {store}, state of {told.get('written_at', 'before its first commit')}")
+    if holder:
+        click.echo(f"held by process {holder['pid']} on {holder['host']} since {holder['started_at']}")
+    for section, (title, names) in _SECTIONS.items():
+        rows: Sequence[Mapping[str, Any]] = told.get(section) or ()
+        if rows:
+            print_table(names, [[row.get(name) for name in names] for row in rows], title=title)
+    for section, title, name in (
+        ("quarantine", "In quarantine", "reason"),
+        ("relations", "Rows", "relation"),
+    ):
+        counts: Mapping[str, int] = told.get(section) or {}
+        if counts:
+            print_table((name, "rows"), list(counts.items()), title=title)
