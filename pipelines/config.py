@@ -119,11 +119,12 @@ def read_config(
 
     sources = resolved.get("source", {})
     listed = {**resolved, "source": list(sources.values())} if sources else resolved
-    config, errors = None, ()
+    config: Config | None = None
+    errors: Sequence[Mapping[str, Any]] = ()
     try:
         config = Config.model_validate(listed)
     except ValidationError as error:
-        errors = tuple(error.errors(include_url=False))
+        errors = [{**found} for found in error.errors(include_url=False)]
     checker = Checker(layers, written, resolved, secrets, resolver.unresolved, lenient=unreadable)
     mistakes += [*resolver.mistakes, *checker.of_models(errors), *checker.of_sources(check_files=check_files)]
     if mistakes or config is None:

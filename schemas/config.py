@@ -64,28 +64,29 @@ class _Model(BaseModel):
 class Store(_Model):
     """Where the DuckDB file is, and how much of the machine a slice may use."""
 
-    path: str = Field("parcours.duckdb", description="the DuckDB file; made on the first run")
+    path: str = Field(default="parcours.duckdb", description="the DuckDB file; made on the first run")
     memory_limit: str = Field(
-        "600MB", description="what DuckDB may hold in memory before it spills beside the store"
+        default="600MB", description="what DuckDB may hold in memory before it spills beside the store"
     )
-    staging: str | None = Field(None, description="folder for staged files; default: <path>.staging")
-    slice_records: int = Field(1_000_000, ge=1, description="most records in one slice")
-    slice_bytes: int = Field(1_000_000_000, ge=1, description="most bytes of records in one slice")
+    staging: str | None = Field(default=None, description="folder for staged files; default: <path>.staging")
+    slice_records: int = Field(default=1_000_000, ge=1, description="most records in one slice")
+    slice_bytes: int = Field(default=1_000_000_000, ge=1, description="most bytes of records in one slice")
 
 
 class MapEntry(_Model):
     """Where one of our fields comes from. A plain string in the config is ``paths = [that string]``."""
 
     paths: tuple[str, ...] = Field(
-        (), description="nested paths such as customer.id; the first non-null counts"
+        default=(), description="nested paths such as customer.id; the first non-null counts"
     )
-    constant: str | None = Field(None, description="the same value for every record")
+    constant: str | None = Field(default=None, description="the same value for every record")
     lookup: dict[str, str] = Field(
-        {}, description="the source's word = ours; words not listed stay as they are"
+        default={}, description="the source's word = ours; words not listed stay as they are"
     )
-    nulls: tuple[str, ...] = Field((), description="texts that mean null in this field")
+    nulls: tuple[str, ...] = Field(default=(), description="texts that mean null in this field")
     generate: Literal["hash", "row"] | None = Field(
-        None, description="event_id only: @hash (SHA-256 of the mapped fields) or @row (file and ordinal)"
+        default=None,
+        description="event_id only: @hash (SHA-256 of the mapped fields) or @row (file and ordinal)",
     )
 
     @model_validator(mode="before")
@@ -111,46 +112,54 @@ class Source(_Model):
     format: Literal["json", "csv", "avro", "avro-confluent", "avro-single-object", "avro-file"]
 
     # files
-    path: str | None = Field(None, description="a file or a glob; ** goes into subfolders")
-    settle: Duration = Field(timedelta(0), description="a file changed more recently than this waits")
+    path: str | None = Field(default=None, description="a file or a glob; ** goes into subfolders")
+    settle: Duration = Field(default=timedelta(0), description="a file changed more recently than this waits")
     on_replaced: Literal["error", "reload"] = Field(
-        "error", description="what to do when a read file was replaced"
+        default="error", description="what to do when a read file was replaced"
     )
     encoding: Literal["utf-8", "cp1252", "iso-8859-15"] = "utf-8"
-    delimiter: str = Field(",", min_length=1, max_length=1)
-    quote: str = Field('"', max_length=1, description="empty: quotes mean nothing")
+    delimiter: str = Field(default=",", min_length=1, max_length=1)
+    quote: str = Field(default='"', max_length=1, description="empty: quotes mean nothing")
 
     # how values are written, for files and topics alike
     decimal_mark: Literal[".", ","] = "."
     date_format: str | None = Field(
-        None, description="strptime pattern, as %d/%m/%Y %H:%M; default: ISO 8601"
+        default=None, description="strptime pattern, as %d/%m/%Y %H:%M; default: ISO 8601"
     )
-    time_unit: Literal["s", "ms", "us"] | None = Field(None, description="unit of times given as numbers")
-    time_zone: Zone = Field("UTC", description="zone of times without an offset")
-    nulls: tuple[str, ...] = Field((), description="texts that mean null in every field")
+    time_unit: Literal["s", "ms", "us"] | None = Field(
+        default=None, description="unit of times given as numbers"
+    )
+    time_zone: Zone = Field(default="UTC", description="zone of times without an offset")
+    nulls: tuple[str, ...] = Field(default=(), description="texts that mean null in every field")
     envelope: Literal["cloudevents", "debezium"] | None = None
-    attributes: Literal["all"] | tuple[str, ...] = Field("all", description="which unknown fields are kept")
+    attributes: Literal["all"] | tuple[str, ...] = Field(
+        default="all", description="which unknown fields are kept"
+    )
     map: dict[str, MapEntry] = {}
 
     # kafka
     topics: tuple[str, ...] = ()
     bootstrap: tuple[str, ...] = ()
     start: Literal["earliest", "latest"] | Instant | None = Field(
-        None, description="where the first run begins; must be said for a topic"
+        default=None, description="where the first run begins; must be said for a topic"
     )
     on_gap: Literal["stop", "record"] = Field(
-        "stop",
+        default="stop",
         description="when the log no longer has what was not yet read: stop, or note the gap and go on",
     )
     kafka: dict[str, Any] = Field(
-        {}, repr=False, description="kafka-python consumer settings, security above all; passed through"
+        default={},
+        repr=False,
+        description="kafka-python consumer settings, security above all; passed through",
     )
-    writer_schema: str | None = Field(None, description="an .avsc file, for format avro")
+    writer_schema: str | None = Field(default=None, description="an .avsc file, for format avro")
     schemas: str | None = Field(
-        None, description="a folder of ID.avsc, or the registry's URL, for avro-confluent"
+        default=None, description="a folder of ID.avsc, or the registry's URL, for avro-confluent"
     )
 
-    expected_every: Duration | None = Field(None, description="this source delivers at least this often")
+    expected_every: Duration | None = Field(
+        default=None, description="this source delivers at least this often"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -253,13 +262,13 @@ class Journey(_Model):
 
     unit: Literal["profile", "product", "contract", "claim"] = "profile"
     gap: Duration | Literal["none"] = timedelta(days=400)
-    end_on: tuple[str, ...] = Field((), description="event types or roles that end a journey")
+    end_on: tuple[str, ...] = Field(default=(), description="event types or roles that end a journey")
 
 
 class Identity(_Model):
     """How devices are tied to customers."""
 
-    max_customers_per_device: int = Field(3, ge=1)
+    max_customers_per_device: int = Field(default=3, ge=1)
 
 
 class Validation(_Model):
@@ -267,7 +276,7 @@ class Validation(_Model):
 
     min_time: Instant = datetime(2000, 1, 1, tzinfo=UTC)
     max_future: Duration = timedelta(hours=24)
-    max_record_bytes: int = Field(10_000_000, ge=1)
+    max_record_bytes: int = Field(default=10_000_000, ge=1)
     ignored_ids: tuple[str, ...] = ("null", "none", "undefined", "nan", "0")
 
 

@@ -36,6 +36,7 @@ parcours inspect crm -n 50 --config base.toml --config prod.toml
 @click.pass_obj
 def command(
     session: Session,
+    /,
     *,
     source: str,
     records: int,

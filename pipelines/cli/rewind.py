@@ -26,6 +26,7 @@ parcours rewind demo --to earliest
 @click.pass_obj
 def command(
     session: Session,
+    /,
     *,
     source: str,
     to: str,

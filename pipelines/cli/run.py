@@ -93,6 +93,7 @@ parcours run --source 'shop/*.csv' --format csv --delimiter ';' --database shop.
 @click.pass_obj
 def command(
     session: Session,
+    /,
     *,
     config_files: tuple[str, ...],
     database: str | None,

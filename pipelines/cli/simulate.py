@@ -50,7 +50,7 @@ parcours simulate --events 1000000 --format avro-confluent --out demo \\
 @click.option("--json", "as_json", is_flag=True, help="Write the manifest, and no progress.")
 @click.pass_obj
 def command(
-    session: Session, format_: str, events: int, topic: str | None, as_json: bool, **options: Any
+    session: Session, /, *, format_: str, events: int, topic: str | None, as_json: bool, **options: Any
 ) -> int:
     """Write a mutual insurer's touchpoints to files or a topic.
 
