@@ -32,6 +32,7 @@ _READ = 1024 * 1024
 _UNPACKED = 8
 """How many times as large as on disk compressed blocks may well be."""
 _NEVER = bytes(_SYNC) + b"Obj"
+_MAGIC = b"Obj\x01"
 
 
 def _unsnap(data: bytes) -> bytes:
@@ -99,25 +100,60 @@ def read_container(stream: Stream) -> Container | None:
     Raises:
         SourceUnavailableError: its codec is not supported.
     """
-    text, wanted = b"", 64 * 1024
+    window, wanted = _Window(stream, 0), 64 * 1024
     while True:
-        read = stream.read(wanted)
-        text += read
-        file = io.BytesIO(text)
+        whole = not window.have(wanted)
         try:
-            blocks = fastavro.block_reader(file)
-        except Exception:  # compiled code raises whatever it stumbles over
-            if len(read) < wanted or not text.startswith(b"Obj\x01") or len(text) > MAX_BLOCK:
+            meta, place = _metadata(window.data)
+            break
+        except IndexError:
+            if whole or wanted > MAX_BLOCK:
                 return None
-            wanted = len(text)
-            continue
-        length = file.tell()
-        codec = blocks.metadata.get("avro.codec", "null")
-        if codec not in _CODECS:
-            raise SourceUnavailableError(
-                f'the Avro codec "{codec}" is not one of {", ".join(_CODECS)}; write the file with one'
-            )
-        return Container(blocks.metadata["avro.schema"], codec, text[length - _SYNC : length], length)
+            wanted *= 2
+        except ValueError:
+            return None
+    codec = meta.get(b"avro.codec", b"null").decode("utf-8", "replace")
+    if codec not in _CODECS:
+        raise SourceUnavailableError(
+            f'{stream.path} has the Avro codec "{codec}"; write it with one of {", ".join(_CODECS)}'
+        )
+    try:
+        schema = meta[b"avro.schema"].decode()
+        fastavro.parse_schema(json.loads(schema), _force=True)
+    except Exception:  # no schema, no text, no JSON, or none that Avro allows
+        return None
+    return Container(schema, codec, window.data[place : place + _SYNC], place + _SYNC)
+
+
+def _metadata(data: bytes) -> tuple[dict[bytes, bytes], int]:
+    """Read the map before the first sync marker, and where it ends.
+
+    Raises:
+        IndexError: the data ends before the marker does.
+        ValueError: this is no container.
+    """
+    if not data.startswith(_MAGIC):
+        raise ValueError("it does not begin as a container")
+    meta: dict[bytes, bytes] = {}
+    place = len(_MAGIC)
+    while True:
+        count, place = _varint(data, place)
+        if count < 0:
+            _, place = _varint(data, place)
+        for _ in range(abs(count)):
+            key, place = _bytes(data, place)
+            meta[key], place = _bytes(data, place)
+        if not count:
+            _ = data[place + _SYNC - 1]
+            return meta, place
+
+
+def _bytes(data: bytes, place: int) -> tuple[bytes, int]:
+    size, place = _varint(data, place)
+    if size < 0:
+        raise ValueError("a length is negative")
+    _ = data[place + size - 1]
+    return data[place : place + size], place + size
 
 
 def _varint(data: bytes, place: int) -> tuple[int, int]:
@@ -209,7 +245,7 @@ class _Delimiter:
             self._reader_schema = {"type": "record", "fields": [], **name}
         header = io.BytesIO()
         meta = {"avro.schema": container.schema.encode(), "avro.codec": b"null"}
-        header.write(b"Obj\x01" + _long(len(meta)))
+        header.write(_MAGIC + _long(len(meta)))
         for key, value in meta.items():
             header.write(_long(len(key)) + key.encode() + _long(len(value)) + value)
         header.write(b"\0" + container.sync)
@@ -258,7 +294,7 @@ def read_avro(
         reading: receives warnings.
     """
     if container is None:
-        whole = _to_next_sync(_Window(stream, byte), _NEVER, limit, "")
+        whole = _to_next_sync(_Window(stream, byte), _NEVER, limit, "is no Avro container")
         if whole.size:
             reading.warnings.append("is no Avro container")
             yield _piece([whole], whole.data, [len(whole.data)], limit)

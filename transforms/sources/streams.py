@@ -34,6 +34,7 @@ class Stream:
     """
 
     def __init__(self, path: Path, size: int) -> None:
+        self.path = path
         self._file: IO[bytes] = path.open("rb")
         self._size = self._left = size
         self.codec = codec_of(self._file.read(4))
