@@ -18,19 +18,6 @@ from parcours.schemas.config import ROLES, STAGES, Config, source_problems
 from parcours.schemas.touchpoint import FIELDS
 from pydantic import BaseModel
 
-_KAFKA_OWN = {
-    "bootstrap_servers": 'write bootstrap = "HOST:PORT" in [[source]] itself',
-    **dict.fromkeys(
-        (
-            "auto_offset_reset",
-            "enable_auto_commit",
-            "isolation_level",
-            "key_deserializer",
-            "value_deserializer",
-        ),
-        "parcours sets it itself, so that nothing is lost; remove it",
-    ),
-}
 _KINDS = {
     "model_type": "should be a table",
     "dict_type": "should be a table",
@@ -153,17 +140,11 @@ class Checker:
     def _of_kafka(self, place: Place, settings: object) -> Iterator[Mistake]:
         if not isinstance(settings, Mapping) or not settings:
             return
-        from kafka import KafkaConsumer  # noqa: PLC0415, only where a topic is read
+        from parcours.transforms.sources.kafka_settings import ALLOWED, refusal  # noqa: PLC0415, loads the client
 
-        known = [key for key in KafkaConsumer.DEFAULT_CONFIG if key not in _KAFKA_OWN]
         for key in settings:
-            at = (*place, "kafka", key)
-            if key in _KAFKA_OWN:
-                yield self._mistake(at, _KAFKA_OWN[key])
-            elif key not in known:
-                yield self._mistake(
-                    at, "unknown setting of kafka-python's consumer", known, nearest(key, known)
-                )
+            if key not in ALLOWED:
+                yield self._mistake((*place, "kafka", key), refusal(key), ALLOWED, nearest(key, ALLOWED))
 
     def _of_files(self, place: Place, source: Mapping[Any, Any], *, check_files: bool) -> Iterator[Mistake]:
         texts = {(*place, key): value for key, value in source.items()}

@@ -34,6 +34,7 @@ def print_table(
         title_justify="left",
         title_style="bold",
         show_lines=folded,
+        show_edge=False,
         pad_edge=False,
     )
     for index, name in enumerate(names):

@@ -50,9 +50,9 @@ class Command(click.Command):
         self.examples = examples
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; other people's log lines are for ``--debug``."""
+        """Run the command; log lines, Beam's tracebacks among them, are for ``--debug``."""
         if not ctx.ensure_object(Session).debug:
-            logging.disable(logging.WARNING)
+            logging.disable(logging.ERROR)
         return super().invoke(ctx)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

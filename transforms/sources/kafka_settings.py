@@ -47,6 +47,25 @@ _OBJECTS = {"kafka_client", "metric_reporters", "selector", "socket_options", "s
 _SECRET_WORDS = ("password", "secret", "token", "proxy")
 
 
+ALLOWED = tuple(
+    sorted(set(KafkaConsumer.DEFAULT_CONFIG) - set(OURS) - _NOT_FOR_GROUPS - _OBJECTS - {"bootstrap_servers"})
+)
+"""The settings that are the user's to make."""
+
+
+def refusal(name: str) -> str:
+    """Say why a setting outside ``ALLOWED`` is refused."""
+    if name == "bootstrap_servers":
+        return 'write bootstrap = "host:port" in [[source]] instead'
+    if name in OURS:
+        return f"parcours sets it to {OURS[name]!r}, which reading exactly once depends on"
+    if name in _NOT_FOR_GROUPS:
+        return "it is for consumer groups, and parcours reads without one"
+    if name in _OBJECTS:
+        return "it is a Python object, which a config file cannot hold"
+    return "kafka-python has no such consumer setting"
+
+
 def build_consumer_settings(source: Source) -> dict[str, Any]:
     """Return kafka-python's consumer settings for a source: its own, ours, and defaults for the rest.
 
@@ -56,26 +75,11 @@ def build_consumer_settings(source: Source) -> dict[str, Any]:
         ValueError: settings that kafka-python does not know, or that are not the user's to make; lists all.
     """
     problems = []
-    allowed = (
-        set(KafkaConsumer.DEFAULT_CONFIG) - set(OURS) - _NOT_FOR_GROUPS - _OBJECTS - {"bootstrap_servers"}
-    )
     for name in source.kafka:
-        if name in allowed:
-            continue
-        if name == "bootstrap_servers":
-            problems.append('bootstrap_servers: write bootstrap = "host:port" in [[source]] instead')
-        elif name in OURS:
-            problems.append(
-                f"{name}: parcours sets it to {OURS[name]!r}, which reading exactly once depends on"
-            )
-        elif name in _NOT_FOR_GROUPS:
-            problems.append(f"{name}: it is for consumer groups, and parcours reads without one")
-        elif name in _OBJECTS:
-            problems.append(f"{name}: it is a Python object, which a config file cannot hold")
-        else:
-            near = get_close_matches(name, allowed, n=2)
+        if name not in ALLOWED:
+            near = get_close_matches(name, ALLOWED, n=2)
             hint = f"; did you mean {' or '.join(near)}?" if near else ""
-            problems.append(f"{name}: kafka-python has no such consumer setting{hint}")
+            problems.append(f"{name}: {refusal(name)}{hint}")
     if problems:
         raise ValueError(f'source "{source.name}", [source.kafka]: ' + "; ".join(problems))
     given = {name: _value(name, value) for name, value in source.kafka.items()}
