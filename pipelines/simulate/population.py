@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from parcours.pipelines.simulate.words import DAY, END, START
+from parcours.pipelines.simulate.words import DAY, END, ODD_IDS, START
 
 Ints = npt.NDArray[np.int64]
 
@@ -47,7 +47,7 @@ def draw_people(first: int, count: int, rng: np.random.Generator) -> People:
     device = numbers[:, None] * DEVICE_SLOTS + np.arange(DEVICE_SLOTS)
     _share(device, group=2, every=40, rng=rng)
     _share(device, group=6, every=1000, rng=rng)
-    member = rng.random(count) < 0.4
+    member = (rng.random(count) < 0.4) | np.isin(numbers, list(ODD_IDS))  # odd ids are only seen on customers
     return People(
         first=first,
         member=member,

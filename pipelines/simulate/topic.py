@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from kafka import KafkaAdminClient, KafkaProducer
-from kafka.errors import KafkaError, TopicAlreadyExistsError
+from kafka.errors import KafkaError
 from parcours.pipelines.simulate.fields import mix, person_keys
 from parcours.pipelines.simulate.rows import Rows
 from parcours.schemas.touchpoint import avro_schema
@@ -35,12 +35,10 @@ class TopicSink:
         compression: str,
         settings: Mapping[str, Any],
     ) -> None:
-        self._topic = topic
-        self._servers = f'"{bootstrap}"'
+        self._topic, self._servers = topic, bootstrap
         servers = {"bootstrap_servers": bootstrap.split(","), **settings}
         try:
-            if partitions is not None:
-                _make_topic(servers, topic, partitions)
+            _prepare(servers, topic, partitions)
             self._producer = KafkaProducer(
                 **servers,
                 acks="all",
@@ -49,15 +47,9 @@ class TopicSink:
                 linger_ms=50,
                 allow_auto_create_topics=False,
             )
-            found = self._producer.partitions_for(topic)
+            self._partitions = sorted(self._producer.partitions_for(topic))
         except KafkaError as error:
-            raise TopicError(f"cannot write to topic {topic} at {self._servers}: {error}") from error
-        if not found:
-            self._producer.close()
-            raise TopicError(
-                f'no topic "{topic}" at {self._servers}: say how many partitions to make it with'
-            )
-        self._partitions = sorted(found)
+            raise TopicError(f"cannot write to topic {topic} at {bootstrap}: {error}") from error
         if partitions is not None and partitions != len(self._partitions):
             self._producer.close()
             raise TopicError(f'topic "{topic}" has {len(self._partitions)} partitions, not {partitions}')
@@ -123,11 +115,15 @@ def write_schemas(out: Path, schema_id: int) -> None:
     (folder / f"{schema_id}.avsc").write_text(text, "utf-8")
 
 
-def _make_topic(servers: Mapping[str, Any], topic: str, partitions: int) -> None:
+def _prepare(servers: Mapping[str, Any], topic: str, partitions: int | None) -> None:
+    """Make a missing topic, if asked to. The producer itself would wait a minute for one that is not there."""
     admin = KafkaAdminClient(**servers)
     try:
+        if topic in admin.list_topics():
+            return
+        if partitions is None:
+            place = ",".join(servers["bootstrap_servers"])
+            raise TopicError(f'no topic "{topic}" at {place}: say how many partitions to make it with')
         admin.create_topics({topic: {"num_partitions": partitions}}, wait_for_metadata=True)
-    except TopicAlreadyExistsError:
-        pass
     finally:
         admin.close()
