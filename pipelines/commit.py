@@ -66,7 +66,9 @@ _MANIFESTS = pa.schema(
 )
 
 
-def run_sql(connection: duckdb.DuckDBPyConnection, name: str, values: Mapping[str, Any], **texts: str) -> None:
+def run_sql(
+    connection: duckdb.DuckDBPyConnection, name: str, values: Mapping[str, Any], **texts: str
+) -> None:
     """Run one file of statements; each statement is given those of the values that it names.
 
     ``texts`` are SQL expressions or whole numbers written into the text before it is parsed.
@@ -102,7 +104,9 @@ def check(connection: duckdb.DuckDBPyConnection, run: RunInfo, now: datetime) ->
     run_sql(connection, "check", {})
     failed = connection.execute("SELECT rule, failed, sample FROM checks WHERE failed > 0").fetchall()
     if failed:
-        listed = "; ".join(f"{rule}: {count} rows, such as {', '.join(sample)}" for rule, count, sample in failed)
+        listed = "; ".join(
+            f"{rule}: {count} rows, such as {', '.join(sample)}" for rule, count, sample in failed
+        )
         raise CommitRefusedError(f"the slice is not consistent and was not committed: {listed}")
     connection.execute("DELETE FROM quality_results WHERE run_id = ?", [run.run_id])
     connection.execute(
@@ -167,7 +171,8 @@ def write_offsets(
     """Replace the committed position of each (source, topic, partition)."""
     for (source, topic, partition), position in positions.items():
         connection.execute(
-            "DELETE FROM internal.offsets WHERE source = ? AND topic = ? AND partition = ?", [source, topic, partition]
+            "DELETE FROM internal.offsets WHERE source = ? AND topic = ? AND partition = ?",
+            [source, topic, partition],
         )
         connection.execute(
             "INSERT INTO internal.offsets VALUES (?, ?, ?, ?, ?)",
@@ -180,4 +185,6 @@ def read_offsets(connection: duckdb.DuckDBPyConnection, source: str) -> dict[tup
     rows = connection.execute(
         "SELECT topic, partition, next_offset, resume FROM internal.offsets WHERE source = ?", [source]
     ).fetchall()
-    return {(topic, partition): Position(offset, json.loads(resume)) for topic, partition, offset, resume in rows}
+    return {
+        (topic, partition): Position(offset, json.loads(resume)) for topic, partition, offset, resume in rows
+    }

@@ -82,7 +82,9 @@ class RunResult:
     def add(self, counts: Counts) -> None:
         """Add one slice's counts."""
         for name, value in zip(
-            ("read", "loaded", "duplicate", "quarantined", "suppressed", "demoted"), counts.as_tuple(), strict=True
+            ("read", "loaded", "duplicate", "quarantined", "suppressed", "demoted"),
+            counts.as_tuple(),
+            strict=True,
         ):
             setattr(self, name, getattr(self, name) + value)
 
@@ -155,9 +157,7 @@ class SliceLoop:
         kept = self.store.meta("rules")
         if kept is not None and kept != self._rules and not apply_rules:
             changed = [
-                part
-                for part, value in json.loads(self._rules).items()
-                if value != json.loads(kept).get(part)
+                part for part, value in json.loads(self._rules).items() if value != json.loads(kept).get(part)
             ]
             raise RulesChangedError(
                 f'the rules in [{"], [".join(changed)}] are not those that "{self.store.path}" was built with: '
@@ -238,7 +238,9 @@ class SliceLoop:
                 raise
             except Exception as error:
                 if attempt == ATTEMPTS:
-                    raise SliceFailedError(f"a slice failed {ATTEMPTS} times and was not committed: {_last_line(error)}") from error
+                    raise SliceFailedError(
+                        f"a slice failed {ATTEMPTS} times and was not committed: {_last_line(error)}"
+                    ) from error
                 self.observer.warn(f"the slice failed and is tried again: {_last_line(error)}")
                 time.sleep(attempt)
             else:
@@ -263,7 +265,7 @@ class SliceLoop:
                     [folder / name for manifest in manifests for name in manifest.touchpoints],
                     [folder / name for manifest in manifests for name in manifest.rejected],
                 )
-                merge(self.connection, self.config)
+                merge(self.connection, self.config, manifests)
             built = self._build(folder)
             with self.step("commit"):
                 counts = self._commit(manifests, built)
@@ -320,7 +322,9 @@ class SliceLoop:
                 commit.balance(self.connection, [])
                 commit.check(self.connection, self.run, now)
                 commit.run_sql(self.connection, "everything", {})
-                commit.write_tables(self.connection, self.run, now, self.config.identity.max_customers_per_device)
+                commit.write_tables(
+                    self.connection, self.run, now, self.config.identity.max_customers_per_device
+                )
                 commit.record_run(self.connection, self.run, now, "running")
         self.result.slices += 1
 
@@ -364,7 +368,13 @@ def _last_line(error: BaseException) -> str:
 
 @contextmanager
 def open_loop(
-    config: Config, command: str, observer: Observer, runner: str, runner_options: Sequence[str], *, apply_rules: bool
+    config: Config,
+    command: str,
+    observer: Observer,
+    runner: str,
+    runner_options: Sequence[str],
+    *,
+    apply_rules: bool,
 ) -> Iterator[SliceLoop]:
     """Open the store and a loop over it; close both whatever happens."""
     started = time.monotonic()
@@ -462,6 +472,8 @@ def rewind(
         finally:
             opened.close()
         store.connection.execute("BEGIN")
-        commit.write_offsets(store.connection, {(source, *key): position for key, position in positions.items()})
+        commit.write_offsets(
+            store.connection, {(source, *key): position for key, position in positions.items()}
+        )
         store.connection.execute("COMMIT")
         return {key: position.next_offset for key, position in positions.items()}

@@ -18,7 +18,15 @@ from parcours.transforms.stage import write_whole
 LAST_RUNS = 10
 """Runs that the status shows, newest first."""
 
-RELATIONS = ("touchpoints", "profiles", "journeys", "journey_steps", "stage_visits", "identity_links", "quarantine")
+RELATIONS = (
+    "touchpoints",
+    "profiles",
+    "journeys",
+    "journey_steps",
+    "stage_visits",
+    "identity_links",
+    "quarantine",
+)
 
 
 def status_path(store: Path) -> Path:

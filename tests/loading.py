@@ -62,7 +62,11 @@ def hashed(events: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _arrow(rows: Sequence[dict[str, Any]]) -> pa.Table:
     whole = [
-        {**row, "consent": row.get("consent", []), "attributes": sorted(row.get("attributes", []), key=_by_key)}
+        {
+            **row,
+            "consent": row.get("consent", []),
+            "attributes": sorted(row.get("attributes", []), key=_by_key),
+        }
         for row in rows
     ]
     return pa.Table.from_pylist(whole, pa.schema([*TOUCHPOINT, ("rid", pa.int64())]))
@@ -76,7 +80,7 @@ class Loader:
     """An in-memory store that is filled slice by slice."""
 
     def __init__(self) -> None:
-        self.connection = duckdb.connect()
+        self.connection = duckdb.connect(config={"threads": 1})
         for name in (*relations.INTERNAL, *relations.TABLES):
             self.connection.execute(relations.statement(name))
         self._slices = 0
@@ -131,7 +135,7 @@ class Loader:
         connection.register("staged_rejected_rows", REJECTED.empty_table())
         connection.execute("CREATE OR REPLACE TEMP VIEW staged AS FROM staged_rows")
         connection.execute("CREATE OR REPLACE TEMP VIEW staged_rejected AS FROM staged_rejected_rows")
-        merge(connection, config)
+        merge(connection, config, _manifests(events))
         collect_history(connection)
         build_journeys(connection, JourneyRules.of(config.journey))
         run = self._run()
@@ -148,8 +152,21 @@ def _manifests(events: Sequence[dict[str, Any]]) -> list[Manifest]:
     sizes = {p: sum(event["source_partition"] == p for event in events) for p in partitions}
     return [
         Manifest(
-            range_id=p, source="world", topic="touchpoints", partition=p, start=0, next_offset=size, read=size,
-            valid=size, invalid=0, gap=0, gap_reason=None, resume={}, warnings=[], touchpoints=[], rejected=[],
+            range_id=p,
+            source="world",
+            topic="touchpoints",
+            partition=p,
+            start=0,
+            next_offset=size,
+            read=size,
+            valid=size,
+            invalid=0,
+            gap=0,
+            gap_reason=None,
+            resume={},
+            warnings=[],
+            touchpoints=[],
+            rejected=[],
         )
         for p, size in sizes.items()
     ]

@@ -13,7 +13,6 @@ from loading import Loader, hashed
 EXAMPLES = 2_000 if os.environ.get("HYPOTHESIS_PROFILE") == "long" else 200
 
 
-
 @pytest.fixture(scope="module")
 def loader():
     return Loader()

@@ -10,15 +10,16 @@ that change hands), ``touched`` (profiles), ``kept`` and the view ``history`` (t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib import resources
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 
-from parcours.schemas.config import Config, Taxonomy
+from parcours.schemas.config import Config, Source, Taxonomy
 from parcours.schemas.touchpoint import REJECTED, TOUCHPOINT
+from parcours.transforms.stage import Manifest
 
 BUCKET_ROWS = 250_000
 """Touchpoints in one bucket of the build: two workers stay busy, and one bucket stays small in memory."""
@@ -67,21 +68,18 @@ def register_taxonomy(connection: duckdb.DuckDBPyConnection, taxonomy: Taxonomy)
         connection.executemany("INSERT INTO taxonomy_channels VALUES (?, ?, ?)", channels)
 
 
-def merge(connection: duckdb.DuckDBPyConnection, config: Config) -> None:
+def merge(connection: duckdb.DuckDBPyConnection, config: Config, manifests: Sequence[Manifest]) -> None:
     """Work out what the staged slice changes.
 
     Expects ``staged``, ``staged_rejected`` and the taxonomy tables, and the store as the connection's database. Must
     run in the same transaction as the commit: stored rows are named by their rowid.
     """
     connection.execute(sql("arrivals"))
-    hashed = [
-        source.name
-        for source in config.source
-        if source.kind == "file" and "event_id" in source.map and source.map["event_id"].generate == "hash"
-    ]
-    if hashed:
-        connection.execute("CREATE OR REPLACE TEMP TABLE hashed_sources AS SELECT unnest(?::VARCHAR[]) AS source_name", [hashed])
-        _run(connection, "row_numbers")
+    hashed = [s.name for s in config.source if s.kind == "file" and _is_hashed(s)]
+    _list(connection, "hashed_sources", ("source_name",), [(name,) for name in hashed])
+    restarted = {(manifest.source, manifest.topic) for manifest in manifests if manifest.start == 0}
+    _list(connection, "restarted", ("source", "topic"), sorted(restarted))
+    _run(connection, "row_numbers")
     _run(connection, "fates")
     _run(connection, "links")
     _run(connection, "devices")
@@ -89,15 +87,34 @@ def merge(connection: duckdb.DuckDBPyConnection, config: Config) -> None:
     _settle(connection, config)
 
 
+def _is_hashed(source: Source) -> bool:
+    return "event_id" in source.map and source.map["event_id"].generate == "hash"
+
+
+def _list(
+    connection: duckdb.DuckDBPyConnection, name: str, columns: Sequence[str], rows: Sequence[tuple[str, ...]]
+) -> None:
+    typed = ", ".join(f"{column} VARCHAR" for column in columns)
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE {name}({typed})")
+    if rows:
+        marks = ", ".join("?" for _ in columns)
+        connection.executemany(f"INSERT INTO {name} VALUES ({marks})", rows)  # noqa: S608
+
+
 def merge_everything(connection: duckdb.DuckDBPyConnection, config: Config) -> None:
     """Work out what a rebuild changes: nothing arrives, every device is resolved anew, everyone is touched."""
     register_staged(connection, [], [])
     _run(connection, "arrivals")
+    _list(connection, "hashed_sources", ("source_name",), [])
+    _list(connection, "restarted", ("source", "topic"), [])
+    _run(connection, "row_numbers")
     _run(connection, "fates")
     _run(connection, "everything")
     _run(connection, "devices")
     _settle(connection, config)
-    connection.execute("INSERT INTO touched SELECT DISTINCT profile_id FROM touchpoints ANTI JOIN touched USING (profile_id)")
+    connection.execute(
+        "INSERT INTO touched SELECT DISTINCT profile_id FROM touchpoints ANTI JOIN touched USING (profile_id)"
+    )
 
 
 def _settle(connection: duckdb.DuckDBPyConnection, config: Config) -> None:
@@ -108,7 +125,9 @@ def _settle(connection: duckdb.DuckDBPyConnection, config: Config) -> None:
 def collect_history(connection: duckdb.DuckDBPyConnection) -> int:
     """Make the view ``history`` and its ``buckets``; return how many touchpoints it has."""
     _run(connection, "history", bucket_rows=BUCKET_ROWS)
-    row = connection.execute("SELECT (SELECT count(*) FROM kept) + (SELECT count(*) FROM newcomers)").fetchone()
+    row = connection.execute(
+        "SELECT (SELECT count(*) FROM kept) + (SELECT count(*) FROM newcomers)"
+    ).fetchone()
     return int(row[0]) if row else 0
 
 

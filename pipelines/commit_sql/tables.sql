@@ -1,3 +1,14 @@
+DELETE FROM internal.row_hashes USING restarted
+WHERE row_hashes.source = restarted.source AND row_hashes.topic = restarted.topic;
+UPDATE internal.row_hashes SET seen = n.seen
+FROM (SELECT source_name, source_topic, hash, max(nth) AS seen FROM row_numbers GROUP BY ALL) AS n
+WHERE row_hashes.source = n.source_name AND row_hashes.topic = n.source_topic AND row_hashes.hash = n.hash;
+INSERT INTO internal.row_hashes
+SELECT source_name, source_topic, hash, max(nth) FROM row_numbers
+ANTI JOIN internal.row_hashes AS h
+    ON h.source = row_numbers.source_name AND h.topic = row_numbers.source_topic AND h.hash = row_numbers.hash
+GROUP BY ALL;
+
 DELETE FROM touchpoints WHERE rowid IN (SELECT stored_row FROM demoted);
 
 -- Stored touchpoints are rewritten only where a link or a late event moved them to another person or visit.

@@ -1,5 +1,6 @@
 -- Rows of a file that are equal are told apart by their number, counted over the whole file by offset, so
--- that cuts do not matter: the n-th equal row has the id HASH-n, the first has HASH.
+-- that cuts do not matter: the n-th equal row has the id HASH-n, the first has HASH. A file that is read again from
+-- its beginning is counted anew.
 CREATE OR REPLACE TEMP TABLE row_numbers AS
 SELECT
     a.rid, a.source_name, a.source_topic, md5_number(a.event_id) AS hash,
@@ -7,10 +8,9 @@ SELECT
         PARTITION BY a.source_name, a.source_topic, a.event_id ORDER BY a.source_offset
     ) AS nth
 FROM arrivals AS a
-SEMI JOIN hashed_sources AS s ON a.source_name = s.source_name
-LEFT JOIN internal.row_hashes AS h
-    ON h.source = a.source_name AND h.topic = a.source_topic AND h.hash = md5_number(a.event_id)
-    AND a.source_offset > 0;
+SEMI JOIN hashed_sources AS s ON s.source_name = a.source_name
+LEFT JOIN (FROM internal.row_hashes ANTI JOIN restarted USING (source, topic)) AS h
+    ON h.source = a.source_name AND h.topic = a.source_topic AND h.hash = md5_number(a.event_id);
 
 UPDATE arrivals
 SET event_id = arrivals.event_id || '-' || nth, event_key = md5_number_lower(arrivals.event_id || '-' || nth)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
@@ -31,7 +31,7 @@ from parcours.transforms.sources.kafka_plan import Log, cut
 from parcours.transforms.sources.kafka_settings import build_consumer_settings, without_secrets
 
 CONNECT_SECONDS = 10
-"""How long a first connection may take."""
+"""How long a first connection may take, unless the source's ``bootstrap_timeout_ms`` says otherwise."""
 
 STALL_SECONDS = 60
 """How long a source that once answered may stay silent: a broker's restart is shorter."""
@@ -73,7 +73,8 @@ class KafkaSource:
     ) -> None:
         self._source = source
         self._max_bytes = validation.max_record_bytes
-        self._settings = build_consumer_settings(source)
+        self._settings = {"bootstrap_timeout_ms": CONNECT_SECONDS * 1000, **build_consumer_settings(source)}
+        self._connect_seconds = self._settings["bootstrap_timeout_ms"] / 1000
         self._whole_batches = whole_batches
         self._stall_seconds = stall_seconds
         self._admin: KafkaAdminClient | None = None
@@ -222,6 +223,51 @@ class KafkaSource:
                 sizes[topic] = sum(sum(table["size"].to_pylist()) for table in tables) / rows
         return sizes
 
+    def rewound(
+        self, committed: Mapping[tuple[str, int], Position], to: str
+    ) -> dict[tuple[str, int], Position]:
+        """Return earlier positions: the log's beginning, an offset, or the first record at or after a time.
+
+        A position before what the log still has is moved to its beginning. Topics no longer configured are left
+        where they are.
+
+        Raises:
+            ValueError: ``to`` is no offset and no time, or lies after what was read.
+            SourceUnavailableError: no broker answers, or a topic does not exist.
+        """
+        places = [TopicPartition(*place) for place in committed if place[0] in self._source.topics]
+        admin = self._answer(self._connected_admin)
+        self._answer(lambda: self._topics(admin))
+        begins = self._answer(
+            lambda: admin.list_partition_offsets(dict.fromkeys(places, OffsetSpec.EARLIEST))
+        )
+        targets: dict[TopicPartition, int]
+        if to == "earliest":
+            targets = dict.fromkeys(places, 0)
+        elif to.isdigit():
+            targets = dict.fromkeys(places, int(to))
+        else:
+            millis = _millis(to)
+            found = self._answer(
+                lambda: admin.list_partition_offsets(dict.fromkeys(places, millis), "read_committed")
+            )
+            targets = {
+                place: at.offset if at.offset >= 0 else committed[place.topic, place.partition].next_offset
+                for place, at in found.items()
+            }
+        rewound = {}
+        for place, target in targets.items():
+            position = committed[place.topic, place.partition]
+            if target > position.next_offset:
+                raise ValueError(
+                    f'"{to}" is offset {target} of {place.topic}[{place.partition}], which was read up to'
+                    f" {position.next_offset} only: a rewind goes back, what lies between would be lost"
+                )
+            rewound[place.topic, place.partition] = Position(
+                max(target, begins[place].offset), position.resume
+            )
+        return rewound
+
     # reading
 
     def read(self, planned: PlannedRange) -> Iterator[SourceBatch | RangeEnd]:
@@ -265,7 +311,7 @@ class KafkaSource:
         position = assembler.start
         if position >= planned.end:
             return
-        consumer = self._answer(lambda: self._assigned(place, position))
+        consumer = self._answer(lambda: self._assigned(place, position), _where(planned, position))
         progressed = time.monotonic()
         silence = "no answer"
         while position < planned.end:
@@ -279,11 +325,11 @@ class KafkaSource:
                 assembler.start = position
             except (CorruptRecordError, LogTruncationError) as error:
                 raise LogStoppedError(
-                    f"{_where(planned, position)}: {type(error).__name__}: {error}. The log is not what the"
+                    f"{_where(planned, position)}: {_named_error(error)}. The log is not what the"
                     " broker stored, or not what was read before; if a replica is sound, reading again helps"
                 ) from error
             except RetriableError as error:
-                silence = f"{type(error).__name__}: {error}"
+                silence = _named_error(error)
                 time.sleep(_RETRY_SECONDS)
             except KafkaError as error:
                 raise self._unavailable(error, _where(planned, position)) from error
@@ -302,7 +348,7 @@ class KafkaSource:
     def _after_gap(self, consumer: KafkaConsumer, planned: PlannedRange, position: int) -> int:
         """Return where to go on after offsets that the log lost between the plan and now, and seek it."""
         place = TopicPartition(planned.topic, planned.partition)
-        begin = self._answer(lambda: consumer.beginning_offsets([place])[place])
+        begin = self._answer(lambda: consumer.beginning_offsets([place])[place], _where(planned, position))
         if begin <= position:
             raise LogStoppedError(
                 f"{_where(planned, position)}: the log ends before it: it was cut or made again meanwhile"
@@ -325,7 +371,9 @@ class KafkaSource:
         expected = planned.resume.get("topic_id")
         if not expected:
             return
-        (topic,) = self._answer(lambda: self._connected_admin().describe_topics([planned.topic]))
+        (topic,) = self._answer(
+            lambda: self._connected_admin().describe_topics([planned.topic]), _where(planned, planned.end)
+        )
         if _topic_id(topic) != expected:
             raise LogStoppedError(
                 f"{_where(planned, planned.start)}: the topic was deleted or made again while it was read"
@@ -344,19 +392,13 @@ class KafkaSource:
     def _connected_admin(self) -> KafkaAdminClient:
         if self._admin is None:
             known = {name: value for name, value in self._settings.items() if name in _Admin.DEFAULT_CONFIG}
-            limits = {
-                "bootstrap_timeout_ms": CONNECT_SECONDS * 1000,
-                "request_timeout_ms": CONNECT_SECONDS * 1000,
-            }
-            self._admin = _Admin(**{**limits, **known})
+            self._admin = _Admin(**{"request_timeout_ms": CONNECT_SECONDS * 1000, **known})
         return self._admin
 
     def _assigned(self, place: TopicPartition, offset: int) -> KafkaConsumer:
         """Return the consumer, made once, at an offset of a partition."""
         if self._consumer is None:
-            self._consumer = KafkaConsumer(
-                **{"bootstrap_timeout_ms": CONNECT_SECONDS * 1000, **self._settings}
-            )
+            self._consumer = KafkaConsumer(**self._settings)
             self._whole_batches = self._whole_batches and whole_batches_supported(self._consumer)
             if self._whole_batches:
                 yield_whole_batches(self._consumer)
@@ -364,24 +406,28 @@ class KafkaSource:
         self._consumer.seek(place, offset)
         return self._consumer
 
-    def _answer(self, ask: Callable[[], _Answer]) -> _Answer:
-        """Ask the cluster, again and again while it is away: longer if it has answered before."""
-        deadline = time.monotonic() + (self._stall_seconds if self._answered else CONNECT_SECONDS)
+    def _answer(self, ask: Callable[[], _Answer], where: str = "") -> _Answer:
+        """Ask the cluster, again and again while it is away: longer once it is known to be there.
+
+        Whoever reads a range (and says ``where``) has it from a plan, which a broker answered.
+        """
+        known = self._answered or where
+        deadline = time.monotonic() + (self._stall_seconds if known else self._connect_seconds)
         while True:
             try:
                 answer = ask()
             except RetriableError as error:
                 if time.monotonic() > deadline:
-                    raise self._unavailable(error) from error
+                    raise self._unavailable(error, where) from error
                 time.sleep(_RETRY_SECONDS)
             except (KafkaError, OSError, ValueError) as error:
-                raise self._unavailable(error) from error
+                raise self._unavailable(error, where) from error
             else:
                 self._answered = True
                 return answer
 
     def _unavailable(self, error: Exception, where: str = "") -> SourceUnavailableError:
-        text = without_secrets(f"{type(error).__name__}: {error}", self._settings)
+        text = without_secrets(_named_error(error), self._settings)
         return SourceUnavailableError(
             f"{where or self._named()}: {self._broker()} cannot be read: {text}."
             " Check bootstrap, and security_protocol, ssl_* and sasl_* in [source.kafka]"
@@ -400,6 +446,16 @@ class _Admin(KafkaAdminClient):  # type: ignore[misc]  # kafka-python has no typ
     DEFAULT_CONFIG = {**KafkaAdminClient.DEFAULT_CONFIG, "ssl_ciphers": None}  # noqa: RUF012
 
 
+def _millis(text: str) -> int:
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(
+            f'"{text}" is neither an offset nor a time: write earliest, a number, or a time as 2026-01-31T08:00:00Z'
+        ) from None
+    return int((instant if instant.tzinfo else instant.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
 def _topic_id(topic: Mapping[str, Any]) -> str | None:
     """Return a topic's id as text; null from brokers older than 2.8, which have none."""
     return str(topic["topic_id"]) if topic.get("topic_id") else None
@@ -407,6 +463,12 @@ def _topic_id(topic: Mapping[str, Any]) -> str | None:
 
 def _partitions(topic: Mapping[str, Any]) -> list[int]:
     return sorted(partition["partition_index"] for partition in topic["partitions"])
+
+
+def _named_error(error: Exception) -> str:
+    """Return an error's text with its kind in front, once: kafka-python's own errors begin with it."""
+    text = str(error)
+    return text if text.startswith(type(error).__name__) else f"{type(error).__name__}: {text}"
 
 
 def _where(planned: PlannedRange, offset: int) -> str:
