@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import Any, TypeVar
@@ -228,8 +229,8 @@ class KafkaSource:
     ) -> dict[tuple[str, int], Position]:
         """Return earlier positions: the log's beginning, an offset, or the first record at or after a time.
 
-        A position before what the log still has is moved to its beginning. Topics no longer configured are left
-        where they are.
+        A position before what the log still has is moved to its beginning. Topics no longer configured are
+        left where they are.
 
         Raises:
             ValueError: ``to`` is no offset and no time, or lies after what was read.
@@ -337,7 +338,8 @@ class KafkaSource:
                 yield items
                 progressed = time.monotonic()
             elif time.monotonic() - progressed > self._stall_seconds:
-                self._same_topic(planned)
+                with suppress(SourceUnavailableError):  # a deleted topic is a better reason than silence
+                    self._same_topic(planned, seconds=0)
                 raise SourceUnavailableError(
                     f"{_where(planned, position)}: no progress for {self._stall_seconds:.0f} s on the way to"
                     f" {planned.end} ({without_secrets(silence, self._settings)}); nothing of this range is"
@@ -362,7 +364,7 @@ class KafkaSource:
         consumer.seek(place, following)
         return following
 
-    def _same_topic(self, planned: PlannedRange) -> None:
+    def _same_topic(self, planned: PlannedRange, seconds: float | None = None) -> None:
         """Make sure that what was read came from the planned topic; ids never come back, so one look does.
 
         Raises:
@@ -372,7 +374,9 @@ class KafkaSource:
         if not expected:
             return
         (topic,) = self._answer(
-            lambda: self._connected_admin().describe_topics([planned.topic]), _where(planned, planned.end)
+            lambda: self._connected_admin().describe_topics([planned.topic]),
+            _where(planned, planned.end),
+            seconds,
         )
         if _topic_id(topic) != expected:
             raise LogStoppedError(
@@ -406,13 +410,14 @@ class KafkaSource:
         self._consumer.seek(place, offset)
         return self._consumer
 
-    def _answer(self, ask: Callable[[], _Answer], where: str = "") -> _Answer:
+    def _answer(self, ask: Callable[[], _Answer], where: str = "", seconds: float | None = None) -> _Answer:
         """Ask the cluster, again and again while it is away: longer once it is known to be there.
 
         Whoever reads a range (and says ``where``) has it from a plan, which a broker answered.
         """
-        known = self._answered or where
-        deadline = time.monotonic() + (self._stall_seconds if known else self._connect_seconds)
+        if seconds is None:
+            seconds = self._stall_seconds if self._answered or where else self._connect_seconds
+        deadline = time.monotonic() + seconds
         while True:
             try:
                 answer = ask()
@@ -451,7 +456,8 @@ def _millis(text: str) -> int:
         instant = datetime.fromisoformat(text)
     except ValueError:
         raise ValueError(
-            f'"{text}" is neither an offset nor a time: write earliest, a number, or a time as 2026-01-31T08:00:00Z'
+            f'"{text}" is neither an offset nor a time: write earliest, a number, or a time as in'
+            " 2026-01-31T08:00:00Z"
         ) from None
     return int((instant if instant.tzinfo else instant.replace(tzinfo=UTC)).timestamp() * 1000)
 

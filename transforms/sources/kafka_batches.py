@@ -192,8 +192,8 @@ def columns_of_batches(
     """
     data = b"".join(bodies)
     try:
-        starts, ends = _record_bounds(data, [b.records_count for b in batches], [len(b) for b in bodies])
-        table = _columns(data, starts, ends, batches, max_bytes)
+        ends = _record_ends(data, [b.records_count for b in batches], [len(b) for b in bodies])
+        table = _columns(data, ends, batches, max_bytes)
     except IndexError as error:
         first = batches[0].base_offset
         raise CorruptRecordError(f"a record beyond its batch's end, at offset {first} or later") from error
@@ -202,42 +202,42 @@ def columns_of_batches(
     return table if wanted.all() else table.filter(pa.array(wanted))
 
 
-def _record_bounds(data: bytes, counts: list[int], lengths: list[int]) -> tuple[_Longs, _Longs]:
-    """Find where each record's fields begin and end, by jumping from length to length.
+def _record_ends(data: bytes, counts: list[int], lengths: list[int]) -> _Longs:
+    """Find where each record ends, by jumping from length to length.
 
     Each length depends on the one before, so this is the one loop over records; it does nothing else.
     """
-    starts: list[int] = []
     ends: list[int] = []
-    position = 0
-    note_start, note_end = starts.append, ends.append
+    note = ends.append
+    position = body_end = 0
     for count, length in zip(counts, lengths, strict=True):
-        body_end = position + length
+        body_end += length
         for _ in range(count):
             byte = data[position]
             position += 1
-            size = byte & 0x7F
-            shift = 7
-            while byte > 0x7F:
-                byte = data[position]
-                position += 1
-                size |= (byte & 0x7F) << shift
-                shift += 7
-            note_start(position)
-            position += size >> 1  # a length is never negative, so zigzag is a doubling
-            note_end(position)
+            if byte < 0x80:
+                position += byte >> 1  # a length is never negative, so its zigzag form is its double
+            else:
+                size = byte & 0x7F
+                shift = 7
+                while byte >= 0x80:
+                    byte = data[position]
+                    position += 1
+                    size |= (byte & 0x7F) << shift
+                    shift += 7
+                position += size >> 1
+            note(position)
         if position != body_end:
             raise CorruptRecordError(f"a batch's {count} records do not fill its {length} bytes")
-    return np.array(starts, np.int64), np.array(ends, np.int64)
+    return np.array(ends, np.int64)
 
 
-def _columns(
-    data: bytes, starts: _Longs, ends: _Longs, batches: Sequence[Any], max_bytes: int
-) -> pa.RecordBatch:
+def _columns(data: bytes, ends: _Longs, batches: Sequence[Any], max_bytes: int) -> pa.RecordBatch:
     octets = np.frombuffer(data, np.uint8)
     counts = [batch.records_count for batch in batches]
-    # attributes (unused, one byte); time and offset relative to the batch; key; value; headers
-    time_delta, at = _varints(octets, starts + 1)
+    # length; attributes (one byte, unused); time and offset relative to the batch; key; value; headers
+    _, at = _varints(octets, np.concatenate([np.zeros(min(len(ends), 1), np.int64), ends[:-1]]))
+    time_delta, at = _varints(octets, at + 1)
     offset_delta, at = _varints(octets, at)
     key_size, key_at = _sizes(octets, at)
     value_size, value_at = _sizes(octets, key_at + np.maximum(key_size, 0))
