@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
-import glob
 import hashlib
-import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +12,8 @@ import pyarrow as pa
 from parcours.schemas.config import Source, Validation
 from parcours.schemas.touchpoint import RAW
 from parcours.transforms.elements import PlannedRange, RangeEnd, SourceBatch
-from parcours.transforms.sources.avro_blocks import estimate_records, read_avro, read_container
+from parcours.transforms.sources.avro_blocks import read_avro
+from parcours.transforms.sources.avro_container import estimate_records, read_container
 from parcours.transforms.sources.contract import (
     BATCH_BYTES,
     BATCH_RECORDS,
@@ -25,6 +22,7 @@ from parcours.transforms.sources.contract import (
     Position,
     SourceUnavailableError,
 )
+from parcours.transforms.sources.listing import File, Listing
 from parcours.transforms.sources.pieces import Piece, Reading, read_header, read_lines
 from parcours.transforms.sources.records import Framing
 from parcours.transforms.sources.streams import Stream
@@ -35,16 +33,6 @@ FINAL_AFTER = 60.0
 _PRINT = 4096
 _SAMPLE = 64 * 1024
 _MARGIN = 1.25
-_NAMED = 3
-
-
-@dataclass(frozen=True)
-class _File:
-    topic: str
-    path: Path
-    size: int
-    changed_ns: int
-    age: float
 
 
 class FileSource:
@@ -59,9 +47,7 @@ class FileSource:
     def __init__(self, source: Source, validation: Validation) -> None:
         self._source = source
         self._max_bytes = validation.max_record_bytes
-        self._pattern = source.path or ""
-        self._is_glob = glob.has_magic(self._pattern) and not Path(self._pattern).is_file()
-        self._root = _fixed_folder(Path(self._pattern)) if self._is_glob else Path(self._pattern).parent
+        self._listing = Listing(source)
         self._final_after = max(10 * source.settle.total_seconds(), FINAL_AFTER)
         is_csv = source.format == "csv"
         self._framing = Framing(
@@ -88,7 +74,7 @@ class FileSource:
             LogStoppedError: a file that was read was replaced, and ``on_replaced`` is ``error``.
         """
         try:
-            files, waiting = self._files(committed)
+            files, waiting = self._listing.find(committed)
             ranges: list[PlannedRange] = []
             ends: dict[tuple[str, int], int] = {}
             more = False
@@ -116,62 +102,7 @@ class FileSource:
             ) from error
         return Plan(tuple(ranges), ends, more, tuple(waiting))
 
-    def _files(self, committed: Mapping[tuple[str, int], Position]) -> tuple[list[_File], list[str]]:
-        """List the files that can be read, by path, and say which wait."""
-        names = (
-            glob.glob(self._pattern, recursive=True, include_hidden=True)  # noqa: PTH207  Path.glob hides none
-            if self._is_glob
-            else [self._pattern]
-        )
-        files, unfinished, unsettled, unnamed = [], [], [], []
-        for path in sorted({Path(name) for name in names}):
-            if not path.is_file():
-                continue
-            topic = path.relative_to(self._root).as_posix()
-            status = path.stat()
-            age = time.time() - status.st_mtime
-            if any(part.startswith(".") for part in topic.split("/")) or path.suffix in (".tmp", ".part"):
-                unfinished.append(topic)
-            elif self._source.settle and age < self._source.settle.total_seconds():
-                unsettled.append(topic)
-            elif not _is_utf8(topic):
-                unnamed.append(ascii(topic))
-            else:
-                files.append(_File(topic, path, status.st_size, status.st_mtime_ns, age))
-        files.sort(key=lambda file: file.topic)
-        settle = f"{self._source.settle.total_seconds():g} s"
-        waiting = [
-            f"{_some(topics)}: {why}"
-            for topics, why in (
-                (unfinished, "the name says that it is not finished (.tmp, .part, or a leading dot)"),
-                (unsettled, f"changed less than {settle} ago (settle)"),
-                (unnamed, "the name is not UTF-8; rename it"),
-            )
-            if topics
-        ]
-        known = bool(committed) if self._is_glob else (Path(self._pattern).name, 0) in committed
-        if not files and not waiting and not known:
-            raise SourceUnavailableError(self._nothing_there())
-        return files, waiting
-
-    def _nothing_there(self) -> str:
-        path = Path(self._pattern)
-        start = f'source "{self._source.name}": '
-        if path.is_dir():
-            return (
-                f"{start}{path} is a folder; write {path}/* for its files, or {path}/**/* for subfolders too"
-            )
-        while not (self._root if self._is_glob else path.parent).is_dir() and path.parent != path:
-            path = path.parent
-            if path.parent.is_dir():
-                break
-        what = "no file matches" if self._is_glob else "there is no file"
-        siblings = [found.name for found in path.parent.iterdir()] if path.parent.is_dir() else []
-        near = difflib.get_close_matches(path.name, siblings, 1)
-        hint = f"; did you mean {path.parent / near[0]}?" if near else f"; looked in {self._root.resolve()}"
-        return f"{start}{what} {self._pattern}{hint}"
-
-    def _compare(self, file: _File, known: Position) -> str:
+    def _compare(self, file: File, known: Position) -> str:
         """Hold a file against what is committed: ``done``, ``held``, ``unread`` or ``replaced``.
 
         Raises:
@@ -196,7 +127,7 @@ class FileSource:
             return "unread" if file.age >= self._final_after else "held"
         return "done"
 
-    def _difference(self, file: _File, note: Mapping[str, Any]) -> str | None:
+    def _difference(self, file: File, note: Mapping[str, Any]) -> str | None:
         if file.size < note["of"]:
             return f"it has {file.size:,} bytes, of which {note['of']:,} were read"
         if _fingerprint(file.path, note["of"]) != note["sha256"]:
@@ -212,7 +143,7 @@ class FileSource:
         )
 
     def _range(
-        self, file: _File, known: Position, id_: int, records: int, bytes_: int
+        self, file: File, known: Position, id_: int, records: int, bytes_: int
     ) -> tuple[PlannedRange, bool]:
         """Plan one file; tell whether it will surely be read to its end."""
         byte, record = known.resume.get("byte", 0), known.resume.get("record", 0)
@@ -232,7 +163,7 @@ class FileSource:
         planned = PlannedRange(id_, self._source.name, file.topic, 0, start, start + cap_records, resume)
         return planned, certain and cap_records == left_records and cap_bytes == left_bytes
 
-    def _estimate(self, file: _File, byte: int) -> tuple[int, int, bool]:
+    def _estimate(self, file: File, byte: int) -> tuple[int, int, bool]:
         """Guess how many records and bytes follow ``byte``, from a sample; tell whether that bounds them."""
         with Stream(file.path, file.size) as stream:
             if self._source.format == "avro-file":
@@ -241,7 +172,9 @@ class FileSource:
                     left = int(file.size * beginning.ratio)
                 left -= max(byte, container.length if container else 0)
                 return (
-                    estimate_records(container, stream, left, _MARGIN) if container else (1, file.size, True)
+                    estimate_records(container, stream, byte, left, _MARGIN)
+                    if container
+                    else (1, file.size, True)
                 )
             if stream.codec == "plain":
                 stream.skip(byte)
@@ -286,7 +219,7 @@ class FileSource:
             LogStoppedError: it was replaced since the range was planned.
         """
         note = planned.resume
-        path = self._root / planned.topic
+        path = self._listing.root / planned.topic
         try:
             if path.stat().st_size < note["size"] or (
                 note["sha256"] and _fingerprint(path, note["of"]) != note["sha256"]
@@ -386,31 +319,6 @@ def _raw(piece: Piece, low: int, high: int, offset: int) -> pa.RecordBatch:
     return pa.record_batch(
         [columns.get(column.name, pa.nulls(count, column.type)) for column in RAW], schema=RAW
     )
-
-
-def _fixed_folder(pattern: Path) -> Path:
-    """Return the folder above the first part of a glob that stands for several names."""
-    return Path(*[*_until_magic(pattern.parts[:-1])])
-
-
-def _until_magic(parts: tuple[str, ...]) -> Iterator[str]:
-    for part in parts:
-        if glob.has_magic(part):
-            return
-        yield part
-
-
-def _is_utf8(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
 
 
 def _fingerprint(path: Path, of: int) -> str:
