@@ -9,8 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from parcours.schemas.config import Source, Validation
+from parcours.transforms.avro_records import BareAvro, ConfluentAvro, FileAvro, SingleObjectAvro
 from parcours.transforms.csv_columns import CsvColumns
-from parcours.transforms.elements import DecodedBatch, DecodedPart, SourceBatch
+from parcours.transforms.elements import DecodedBatch, SourceBatch
 from parcours.transforms.json_documents import JsonDocuments
 from parcours.transforms.raw_rows import RawRows, Rejects
 
@@ -19,9 +20,24 @@ def make_decoder(source: Source, validation: Validation) -> Decoder:
     """Open the decoder of one source: its schemas are read here, not at the first record.
 
     Raises:
-        ValueError: the source's writer schema cannot be read or used.
+        ValueError: a writer schema or the folder of schemas cannot be read or used.
     """
     return Decoder(source, validation)
+
+
+_Format = JsonDocuments | CsvColumns | BareAvro | FileAvro | SingleObjectAvro | ConfluentAvro
+
+
+def _open_format(source: Source) -> _Format:
+    if source.format == "json":
+        return JsonDocuments(source.encoding)
+    if source.format == "csv":
+        return CsvColumns(source.encoding, source.delimiter, source.quote)
+    if source.format == "avro-file":
+        return FileAvro()
+    if source.format == "avro":
+        return BareAvro(source)
+    return SingleObjectAvro(source) if source.format == "avro-single-object" else ConfluentAvro(source)
 
 
 class Decoder:
@@ -29,26 +45,29 @@ class Decoder:
 
     def __init__(self, source: Source, validation: Validation) -> None:
         self._limit = validation.max_record_bytes
-        self._json = JsonDocuments(source.encoding) if source.format == "json" else None
-        self._csv = (
-            CsvColumns(source.encoding, source.delimiter, source.quote) if source.format == "csv" else None
-        )
+        self._format = _open_format(source)
 
     def decode(self, batch: SourceBatch) -> DecodedBatch:
         """Decode one batch.
 
         Raises:
-            ValueError: the batch's context (CSV header, Avro writer schema) cannot be used; names the topic.
+            ValueError: the batch's context (CSV header, Avro writer schema) cannot be used, or what stands
+                for a schema id is no Avro schema.
+            avro_schemas.RegistryUnavailableError: the registry did not answer; the range can be read again.
         """
         rejects = Rejects()
         rows = _present(batch.records, self._limit, rejects)
-        parts: tuple[DecodedPart, ...] = ()
         schema_ids = None
-        if self._json is not None:
-            parts = self._json.decode(rows, rejects)
-        elif self._csv is not None:
-            names = self._csv.header(batch.context or b"", batch.range.topic)
-            parts = self._csv.decode(rows, names, rejects)
+        match self._format:
+            case CsvColumns() as csv:
+                names = csv.header(batch.context or b"", batch.range.topic)
+                parts = csv.decode(rows, names, rejects)
+            case FileAvro() as avro:
+                parts = avro.decode(rows, batch.context, batch.range.topic, rejects)
+            case ConfluentAvro() as avro:
+                parts, schema_ids = avro.decode(rows, len(batch.records), rejects)
+            case other:
+                parts = other.decode(rows, rejects)
         return DecodedBatch(batch, parts, rejects.table(), schema_ids)
 
 

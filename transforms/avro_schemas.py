@@ -1,0 +1,236 @@
+"""Writer schemas: from a file, a folder of ``ID.avsc``, or a schema registry."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.error import HTTPError
+from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.request import Request, urlopen
+
+from fastavro.schema import fingerprint, parse_schema, to_parsing_canonical_form
+
+TIMEOUT_SECONDS = 10.0
+"""How long a registry may take to answer."""
+
+NOT_FOUND_CODES = (40401, 40402, 40403)
+"""A registry's own codes for a subject, version or schema that it does not have."""
+
+
+class RegistryUnavailableError(Exception):
+    """The registry did not answer as a registry does: records wait, they are not refused."""
+
+
+@dataclass(frozen=True)
+class WriterSchema:
+    """A parsed schema and its named types by full name, as fastavro normalises them.
+
+    ``recursive`` says that one of its types contains itself.
+    """
+
+    parsed: Any
+    named: Mapping[str, Any]
+    recursive: bool
+
+    @property
+    def name(self) -> str:
+        """The full name, or the type where it has none."""
+        return str(
+            self.parsed.get("name", self.parsed["type"]) if isinstance(self.parsed, dict) else self.parsed
+        )
+
+    def fingerprint(self) -> bytes:
+        """CRC-64-AVRO of the canonical form, in the byte order of single-object encoding."""
+        return bytes.fromhex(fingerprint(to_parsing_canonical_form(self.parsed), "CRC-64-AVRO"))
+
+
+def parse(text: str | bytes, where: str) -> WriterSchema:
+    """Parse a schema's JSON text.
+
+    Args:
+        text: the JSON.
+        where: what to call it in an error: a file, a topic, a registry's id.
+
+    Raises:
+        ValueError: it is not a valid Avro schema, or has an array whose items take no bytes.
+    """
+    named: dict[str, Any] = {}
+    try:
+        parsed = parse_schema(json.loads(text), named_schemas=named)
+        return WriterSchema(parsed, named, _recursive(parsed, named, frozenset()))
+    # fastavro checks as it goes, so that a wrong schema ends in KeyError, TypeError and its own kinds.
+    except Exception as error:
+        raise ValueError(f"{where} is not a usable Avro schema: {type(error).__name__}: {error}") from error
+
+
+def _recursive(schema: Any, named: Mapping[str, Any], inside: frozenset[str]) -> bool:
+    """Tell whether a type contains itself; refuse arrays that no corrupt count could run out of."""
+    full = schema if isinstance(schema, dict) else {"type": schema}
+    kind = full["type"]
+    if isinstance(kind, list):
+        parts = kind
+    elif isinstance(kind, dict):
+        parts = [kind]
+    elif kind in ("record", "error"):
+        if full["name"] in inside:
+            return True
+        inside |= {full["name"]}
+        parts = [item["type"] for item in full["fields"]]
+    elif kind == "array":
+        if not _takes_bytes(full["items"], named, frozenset()):
+            raise ValueError("the items of an array take no bytes, so nothing bounds a corrupt count of them")
+        parts = [full["items"]]
+    elif kind == "map":
+        parts = [full["values"]]
+    else:
+        parts = [named[kind]] if kind in named else []
+    # All parts, also after a recursive one: each may have such an array.
+    return True in [_recursive(part, named, inside) for part in parts]
+
+
+def _takes_bytes(schema: Any, named: Mapping[str, Any], inside: frozenset[str]) -> bool:
+    full = schema if isinstance(schema, dict) else {"type": schema}
+    kind = full["type"]
+    if isinstance(kind, dict):
+        takes = _takes_bytes(kind, named, inside)
+    elif kind == "fixed":
+        takes = full["size"] > 0
+    elif kind in ("record", "error"):
+        name = full["name"]
+        parts = [] if name in inside else [item["type"] for item in full["fields"]]
+        takes = any(_takes_bytes(part, named, inside | {name}) for part in parts)
+    elif isinstance(kind, str) and kind in named:
+        takes = _takes_bytes(named[kind], named, inside)
+    else:
+        takes = kind != "null"
+    return takes
+
+
+def read_file(path: str) -> WriterSchema:
+    """Read an ``.avsc`` file.
+
+    Raises:
+        ValueError: the file cannot be read, or is not a schema.
+    """
+    try:
+        text = Path(path).read_bytes()
+    except OSError as error:
+        raise ValueError(f"the writer schema {path} cannot be read: {error.strerror}") from error
+    return parse(text, path)
+
+
+class SchemasById(Protocol):
+    """Where the schemas of numbered ids are found."""
+
+    def find(self, schema_id: int) -> WriterSchema | None:
+        """Give the schema of an id, or None where there is no such id."""
+        ...
+
+
+def open_schemas(place: str) -> SchemasById:
+    """Open a folder of ``ID.avsc``, or a registry where ``place`` is a URL.
+
+    Raises:
+        ValueError: the folder does not exist.
+    """
+    if place.startswith(("http://", "https://")):
+        return SchemaRegistry(place)
+    folder = Path(place)
+    if not folder.is_dir():
+        raise ValueError(f'schemas = "{place}" is neither a folder of ID.avsc nor the URL of a registry')
+    return SchemaFolder(folder)
+
+
+@dataclass(frozen=True)
+class SchemaFolder:
+    """A folder of ``ID.avsc``."""
+
+    folder: Path
+    _known: dict[int, WriterSchema | None] = field(default_factory=dict, repr=False)
+
+    def find(self, schema_id: int) -> WriterSchema | None:
+        """Read the schema of an id once; None where there is no such file.
+
+        Raises:
+            ValueError: the file is not a schema.
+        """
+        if schema_id not in self._known:
+            path = self.folder / f"{schema_id}.avsc"
+            self._known[schema_id] = read_file(str(path)) if path.is_file() else None
+        return self._known[schema_id]
+
+    def all(self) -> list[WriterSchema]:
+        """Read every ``.avsc`` file of the folder, whatever its name.
+
+        Raises:
+            ValueError: a file is not a schema.
+        """
+        return [read_file(str(path)) for path in sorted(self.folder.glob("*.avsc"))]
+
+
+class SchemaRegistry:
+    """A registry with Confluent's API. A user and password in the URL are sent, and never shown."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        host = parts.netloc.rpartition("@")[2]
+        self._base = urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", ""))
+        self._login = None
+        if parts.username is not None:
+            login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+            self._login = "Basic " + base64.b64encode(login.encode()).decode()
+        self._known: dict[int, WriterSchema | None] = {}
+
+    def __repr__(self) -> str:
+        return f"SchemaRegistry({self._base!r})"
+
+    def find(self, schema_id: int) -> WriterSchema | None:
+        """Ask for the schema of an id once; None where the registry says that it has none.
+
+        Raises:
+            RegistryUnavailableError: it cannot be reached, refuses, or does not answer as a registry.
+            ValueError: what it gives is not an Avro schema.
+        """
+        if schema_id not in self._known:
+            self._known[schema_id] = self._ask(f"/schemas/ids/{schema_id}")
+        return self._known[schema_id]
+
+    def _ask(self, path: str) -> WriterSchema | None:
+        url = self._base + path
+        request = Request(url, headers={"Accept": "application/vnd.schemaregistry.v1+json, application/json"})  # noqa: S310 - http and https only, see open_schemas
+        if self._login:
+            # Not to be repeated to wherever a redirection leads.
+            request.add_unredirected_header("Authorization", self._login)
+        try:
+            with urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310 - as above
+                found = json.load(answer)
+        except HTTPError as error:
+            if error.code == 404 and _error_code(error) in NOT_FOUND_CODES:
+                return None
+            raise RegistryUnavailableError(
+                f"the schema registry answers {error.code} {error.reason} for {url}; "
+                'check "schemas" of the source, and its user and password'
+            ) from error
+        except (OSError, ValueError) as error:
+            raise RegistryUnavailableError(
+                f"the schema registry does not answer at {url}: {error}"
+            ) from error
+        if not isinstance(found, dict) or not isinstance(found.get("schema"), str):
+            raise RegistryUnavailableError(f'{url} answers without a "schema"; check "schemas" of the source')
+        kind = found.get("schemaType", "AVRO")
+        if kind != "AVRO" or found.get("references"):
+            problem = f"is of type {kind}" if kind != "AVRO" else "refers to other subjects"
+            raise ValueError(f"the schema at {url} {problem}; only Avro schemas that stand alone can be read")
+        return parse(found["schema"], url)
+
+
+def _error_code(error: HTTPError) -> int | None:
+    try:
+        code = json.load(error).get("error_code")
+    except (OSError, ValueError, AttributeError):
+        return None
+    return code if isinstance(code, int) else None
