@@ -49,6 +49,7 @@ def build_journeys(
             pipeline
             | "Buckets" >> beam.Create([str(bucket) for bucket in buckets])
             | "SpreadBuckets" >> beam.Reshuffle()
-            | "BuildJourneys" >> beam.Map(lambda path: build_bucket(Path(path), folder, rules, threads=1).bucket)
+            | "BuildJourneys"
+            >> beam.Map(lambda path: build_bucket(Path(path), folder, rules, threads=1).bucket)
         )
     return read_built(folder, list(buckets))

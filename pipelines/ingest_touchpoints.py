@@ -22,7 +22,12 @@ from parcours.transforms.steps import (
 
 
 def ingest_touchpoints(
-    ranges: Sequence[PlannedRange], config: Config, folder: Path, *, runner: str, runner_options: Sequence[str] = ()
+    ranges: Sequence[PlannedRange],
+    config: Config,
+    folder: Path,
+    *,
+    runner: str,
+    runner_options: Sequence[str] = (),
 ) -> list[Manifest]:
     """Read, decode, validate and stage the ranges, and return their manifests in order.
 
@@ -41,7 +46,10 @@ def ingest_touchpoints(
     with beam.Pipeline(runner=options.runner, options=options.options) as pipeline:
         read = pipeline | beam.Create(list(ranges)) | ReadRanges(config)
         staged = (
-            read.batches | DecodeTouchpoints(config) | ValidateTouchpoints(config) | StageTouchpoints(str(folder))
+            read.batches
+            | DecodeTouchpoints(config)
+            | ValidateTouchpoints(config)
+            | StageTouchpoints(str(folder))
         )
         _ = {"ends": read[ENDS], "staged": staged} | CloseRanges(str(folder))
     return read_manifests(folder, ranges)

@@ -267,9 +267,8 @@ class SliceLoop:
                 )
                 merge(self.connection, self.config, manifests)
             built = self._build(folder)
-            with self.step("commit"):
-                counts = self._commit(manifests, built)
-        with self.step("committed"):
+            counts = self._commit(manifests, built)
+        with self.step("tell"):
             self.result.add(counts)
             self.result.slices += 1
             write_status(self.store, self._ends)
@@ -330,11 +329,14 @@ class SliceLoop:
 
     def _commit(self, manifests: Sequence[Manifest], built: dict[str, list[Path]]) -> Counts:
         now = _now()
-        commit.register_built(self.connection, built)
-        commit.balance(self.connection, manifests)
-        commit.check(self.connection, self.run, now)
-        commit.write_tables(self.connection, self.run, now, self.config.identity.max_customers_per_device)
-        return commit.write_ledger(self.connection, self.run, now, manifests)
+        with self.step("check"):
+            commit.register_built(self.connection, built)
+            commit.balance(self.connection, manifests)
+            commit.check(self.connection, self.run, now)
+        with self.step("write"):
+            commit.write_tables(self.connection, self.run, now, self.config.identity.max_customers_per_device)
+        with self.step("ledger"):
+            return commit.write_ledger(self.connection, self.run, now, manifests)
 
     def _warn(self, text: str) -> None:
         self.result.warnings.append(text)

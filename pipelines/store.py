@@ -108,7 +108,9 @@ class Store:
         self.connection.execute("BEGIN")
         for name in (*relations.INTERNAL, *relations.TABLES, *relations.VIEWS):
             self.connection.execute(relations.statement(name))
-        self.connection.execute("INSERT INTO internal.meta VALUES ('format_version', ?)", [str(FORMAT_VERSION)])
+        self.connection.execute(
+            "INSERT INTO internal.meta VALUES ('format_version', ?)", [str(FORMAT_VERSION)]
+        )
         self.connection.execute("COMMIT")
 
     def meta(self, key: str) -> str | None:
