@@ -54,14 +54,13 @@ def read_lines(
         reading: receives warnings and what waits.
     """
     stream.skip(byte)
-    text = b""
+    text = b"" if byte else stream.read(len(BOM))
+    if text == BOM:
+        byte, text = len(BOM), b""
     while True:
         wanted = max(BATCH_BYTES - len(text), len(text))
         read = stream.read(wanted)
         ended = len(read) < wanted
-        if not byte and not text:
-            bom = len(BOM) if read.startswith(BOM) else 0
-            read, byte = read[bom:], bom
         text += read
         # The last line of damaged content lost its end: it would look like a record of its own.
         last = ended and not hold and not stream.damage

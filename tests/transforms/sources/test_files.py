@@ -15,6 +15,7 @@ from parcours.transforms.sources import contract
 from parcours.transforms.sources.contract import LogStoppedError, Position, SourceUnavailableError
 from parcours.transforms.sources.files import FileSource
 
+BOM = b"\xef\xbb\xbf"
 MANY = {"first_id": 1, "records": 1_000_000, "bytes_": 1_000_000_000}
 
 
@@ -472,8 +473,11 @@ def test_a_growing_csv_file_keeps_its_header_and_waits_for_an_open_quote(tmp_pat
     assert b"id,x" == run.contexts["a.csv"]
 
 
-values = st.binary(max_size=12).map(
-    lambda value: value.replace(b"\n", b"").replace(b"\r", b"").replace(b'"', b"")
+# No value begins like a compressed file.
+values = (
+    st.binary(max_size=12)
+    .filter(lambda value: value[:1] not in b"\x1f\x28\x50")
+    .map(lambda value: value.replace(b"\n", b"").replace(b"\r", b"").replace(b'"', b""))
 )
 csv_values = st.one_of(
     values.map(lambda value: value.replace(b",", b"")),
@@ -512,7 +516,7 @@ def test_records_come_out_once_however_they_are_written_and_read(tmp_path, monke
         with path.open("ab") as file:
             file.write(content[low:high])
         run.all()
-    if content.startswith(b"\xef\xbb\xbf"):
-        records[0] = records[0][3:]
-    assert records == run.values("a")
+    if content.startswith(BOM):
+        records[0] = records[0].removeprefix(BOM)
+    assert [record for record in records if record.strip(b" \t")] == run.values("a")
     assert run.slice().ranges == ()
