@@ -39,7 +39,12 @@ def content_sha256_sql(relation: str, **columns: str) -> str:
         relation: as in ``canonical_json_sql``.
         **columns: as in ``canonical_json_sql``.
     """
-    return f"unhex(sha256(json_array({', '.join(value for _, value in _values(relation, columns))})))"
+    return f"unhex({content_sha256_hex_sql(relation, **columns)})"
+
+
+def content_sha256_hex_sql(relation: str, **columns: str) -> str:
+    """Return ``content_sha256_sql`` as 64 hex digits in lower case, which is what DuckDB computes."""
+    return f"sha256(json_array({', '.join(value for _, value in _values(relation, columns))}))"
 
 
 def _values(relation: str, columns: dict[str, str]) -> list[tuple[str, str]]:

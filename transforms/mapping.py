@@ -148,6 +148,7 @@ def map_part(
     chain.then(first, keep=f"* REPLACE ({replaced})" if replaced else "*")
 
     second = {f"{name}_digits": _digits(source, fields[name], name) for name in (*AMOUNTS, "score")}
+    second["attributes_pairs"] = _given_pairs(fields["attributes"])
     if source.time_zone != "UTC":
         second["before"] = _offset(source, "-")
         second["after"] = _offset(source, "+")
@@ -340,21 +341,25 @@ def _consent(source: Source, read: _Field) -> str:
     return f"CASE WHEN consent_given IS NULL THEN {_NO_WORDS} ELSE {words} END"
 
 
+def _given_pairs(read: _Field) -> str:
+    """The pairs that were given; null where there are none, or where what was given cannot be read."""
+    if not read.values:
+        return f"CAST(NULL AS {_PAIRS})"
+    if read.type == pa.string():
+        return "pair_list(attributes_given)"
+    return "list_transform(attributes_given, lambda pair: {'key': pair.key, 'value': pair.value})"
+
+
 def _attributes(read: _Field, unknown: bool) -> str:
     """All pairs, sorted by key, those without a value left out; null where what was given are no pairs."""
-    pairs = "attributes_unknown"
-    if read.values:
-        given = "attributes_given" if read.type != pa.string() else "pair_list(attributes_given)"
-        if read.type != pa.string():
-            given = f"list_transform({given}, lambda pair: {{'key': pair.key, 'value': pair.value}})"
-        given = f"CASE WHEN attributes_given IS NULL THEN {_NO_PAIRS} ELSE {given} END"
-        pairs = f"list_concat({given}, attributes_unknown)" if unknown else given
-    kept = f"list_filter({pairs}, lambda pair: filled(pair.value) IS NOT NULL)"
-    if read.values:
-        # to join null to a list gives the list: what cannot be read must stay visible
-        unreadable = f"attributes_given IS NOT NULL AND ({given}) IS NULL"
-        return f"CASE WHEN {unreadable} THEN NULL ELSE list_sort({kept}) END"
-    return kept
+    if not read.values:
+        return _KEPT_PAIRS.format("attributes_unknown")
+    pairs = "coalesce(attributes_pairs, [])"
+    pairs = _KEPT_PAIRS.format(f"list_concat({pairs}, attributes_unknown)" if unknown else pairs)
+    unreadable = (
+        "attributes_pairs IS NULL OR len(list_filter(attributes_pairs, lambda pair: pair.key IS NULL)) > 0"
+    )
+    return f"CASE WHEN attributes_given IS NOT NULL AND ({unreadable}) THEN NULL ELSE list_sort({pairs}) END"
 
 
 def _unknown_pairs(
@@ -395,8 +400,11 @@ def _inexact(shape: Shape, empty: set[str]) -> str:
         return "FALSE"
     amounts = [f"inexact_amount({name}_given, {name}_digits)" for name in AMOUNTS if name not in empty]
     texts = [f"inexact_text({name})" for name in TEXTS if name not in empty]
-    return " OR ".join(f"coalesce({condition}, FALSE)" for condition in (*amounts, *texts)) or "FALSE"
+    cases = " ".join(f"WHEN {condition} THEN TRUE" for condition in (*amounts, *texts))
+    return f"CASE {cases} ELSE FALSE END" if cases else "FALSE"
 
 
 _NO_WORDS = "CAST([] AS VARCHAR[])"
-_NO_PAIRS = "CAST([] AS STRUCT(key VARCHAR, value VARCHAR)[])"
+_PAIRS = "STRUCT(key VARCHAR, value VARCHAR)[]"
+_NO_PAIRS = f"CAST([] AS {_PAIRS})"
+_KEPT_PAIRS = "list_filter({}, lambda pair: filled(pair.value) IS NOT NULL)"

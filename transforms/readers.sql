@@ -89,17 +89,18 @@ CREATE MACRO word_list(t) AS
         WHEN NOT list_has_any(json_type(t, '$[*]'), ['OBJECT', 'ARRAY']) THEN from_json(t, '["VARCHAR"]')
     END;
 
+
+-- One step of a JSON pointer.
 CREATE MACRO json_step(key) AS '/' || replace(replace(key, '~', '~0'), '/', '~1');
 
--- Pairs: a JSON object, or a JSON list of objects with key and value. Null where it is neither.
+-- Pairs: a JSON object, or a JSON list of objects with key and value; what is not that in a list has a null key.
+-- Null where it is neither.
 CREATE MACRO pair_list(t) AS
     CASE
-        WHEN t[1] NOT IN ('{', '[') OR NOT json_valid(t) THEN NULL
-        WHEN t[1] = '[' THEN CASE
-            WHEN len(list_filter(from_json(t, '[{"key":"VARCHAR","value":"VARCHAR"}]'), lambda pair: pair.key IS NULL)) = 0
-            THEN from_json(t, '[{"key":"VARCHAR","value":"VARCHAR"}]')
-        END
-        ELSE list_transform(json_keys(t), lambda key: {'key': key, 'value': json_extract_string(t, json_step(key))})
+        WHEN t IS NULL THEN NULL
+        WHEN NOT json_valid(t) THEN NULL
+        WHEN t[1] = '[' THEN from_json(t, '[{"key":"VARCHAR","value":"VARCHAR"}]')
+        WHEN t[1] = '{' THEN list_transform(json_keys(t), lambda key: {'key': key, 'value': json_extract_string(t, json_step(key))})
     END;
 
 -- DuckDB reads a JSON number with a fraction or an exponent as a double and writes it in its shortest form. An amount

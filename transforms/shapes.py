@@ -87,8 +87,9 @@ class Documents:
         text = f"found[{place}]"
         kind = f"json_type(document, {pointer})"
         # the first character tells nearly all texts from lists and objects
-        bracket = f"({text} >= '[' AND {text} < chr(92) OR {text} >= '{{' AND {text} < '|')"
-        nested = f"({bracket} AND {kind} IN ('OBJECT', 'ARRAY'))"
+        bracket = f"{text} >= '[' AND {text} < chr(92) OR {text} >= '{{' AND {text} < '|'"
+        # CASE, because AND computes both sides for every row
+        nested = f"CASE WHEN {bracket} THEN {kind} IN ('OBJECT', 'ARRAY') ELSE FALSE END"
         if self.rewritten:
             # what is inside a list or an object is no number of ours: it stays as it is
             text = f"CASE WHEN {nested} THEN {text} ELSE exact[{place}] END"

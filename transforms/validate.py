@@ -7,6 +7,8 @@ touchpoint or as a rejected record that names the first rule it broke.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Hashable
+from functools import partial
 from importlib import resources
 
 import duckdb
@@ -17,7 +19,7 @@ from parcours.quality.filter import applicable, broken_rule_sql, explain, offend
 from parcours.quality.rules import Rule, row_rules
 from parcours.schemas.config import Config, Source
 from parcours.schemas.touchpoint import COORDINATES, FIELDS, REJECTED, TOUCHPOINT
-from parcours.transforms.canonical import content_sha256_sql
+from parcours.transforms.canonical import content_sha256_hex_sql
 from parcours.transforms.elements import DecodedBatch, DecodedPart, ValidatedBatch
 from parcours.transforms.mapping import (
     ENVELOPES,
@@ -28,7 +30,8 @@ from parcours.transforms.mapping import (
     map_part,
     with_lookup,
 )
-from parcours.transforms.shapes import Columns, Documents, Path, literal, pointer_to
+from parcours.transforms.prepared import PreparedQueries
+from parcours.transforms.shapes import Columns, Documents, Path, Shape, literal, pointer_to
 
 MOST_NAMES = 64
 """Unknown names up to which each is read as a field of its own; beyond, documents are searched key by key."""
@@ -60,8 +63,11 @@ class Validator:
         self.dropped_names: Counter[str] = Counter()
         self._con = duckdb.connect(":memory:", config={"threads": 1})
         self._con.execute("SET TimeZone = 'UTC'")
+        # a short list of words is found faster word by word than by the join that DuckDB makes of it
+        self._con.execute("SET disabled_optimizers = 'in_clause'")
         self._con.execute(resources.files(__package__).joinpath("readers.sql").read_text("utf-8"))
         self._check_times()
+        self._queries = PreparedQueries(self._con)
 
     def _check_times(self) -> None:
         try:
@@ -91,25 +97,24 @@ class Validator:
         )
 
     def _judge(self, decoded: DecodedBatch, part: DecodedPart) -> list[tuple[pa.Table, tuple[Rule, ...]]]:
+        """Say of each row of a part what it is and which rule it breaks: tables with the rules they refer to."""
         table = self._input(decoded, part)
         if part.kind == "columns":
             columns = part.table.drop_columns(["row"])
             shape = Columns(columns.schema)
-            kept = self._kept_columns(shape, columns)
-            return [self._run(table, map_part(self._source, shape, kept, self._ignored_ids))]
-        self._con.register("part", table)
-        keys, kept_paths = self._kept_keys()
-        mapped = map_part(self._source, Documents(keys), kept_paths, self._ignored_ids)
-        rows, rules = self._run(table, mapped)
+            return [self._run(table, columns.schema, shape, self._kept_columns(shape, columns))]
+        keys, kept = self._names(table)
+        relevant = (frozenset((*prefix, key) for prefix, names in keys.items() for key in names), str(kept))
+        rows, rules = self._run(table, relevant, Documents(keys), kept)
         if not pc.any(rows["inexact"]).as_py():
             return [(rows, rules)]
-        again = table.filter(rows["inexact"])
-        self._con.register("part", again)
-        again = self._con.sql(
-            "SELECT *, with_written_numbers(document) AS written FROM part"
-        ).to_arrow_table()
-        mapped = map_part(self._source, Documents(keys, rewritten=True), kept_paths, self._ignored_ids)
-        return [(rows.filter(pc.invert(rows["inexact"])), rules), self._run(again, mapped)]
+        written = "SELECT *, with_written_numbers(document) AS written FROM part"
+        again = self._queries.run("written", lambda: written, table.filter(rows["inexact"]))
+        exact = Documents(keys, rewritten=True)
+        return [
+            (rows.filter(pc.invert(rows["inexact"])), rules),
+            self._run(again, ("exact", relevant), exact, kept),
+        ]
 
     def _input(self, decoded: DecodedBatch, part: DecodedPart) -> pa.Table:
         row = part.table["row"].combine_chunks()
@@ -139,51 +144,51 @@ class Validator:
                     self.dropped_names[name] += present
         return kept
 
-    def _kept_keys(self) -> tuple[dict[Path, frozenset[str]], list[Path] | None]:
-        """Find the names in the documents of ``part``.
+    def _names(self, table: pa.Table) -> tuple[dict[Path, frozenset[str]], list[Path] | None]:
+        """Find the names in documents.
 
         Returns:
-            The names under each prefix; the paths of those that become attributes, null if they are too many.
+            Under each prefix the names that matter; the paths of those that become attributes, null if they are
+            too many for that.
         """
         keys, kept = {}, []
         for prefix in self._envelope.prefixes:
-            found = self._con.execute(
-                "SELECT key, count(*) FROM (SELECT unnest(json_keys(document, $pointer)) AS key FROM part) GROUP BY key"
-                if prefix
-                else "SELECT key, count(*) FROM (SELECT unnest(json_keys(document)) AS key FROM part) GROUP BY key",
-                {"pointer": pointer_to(prefix)} if prefix else {},
-            ).fetchall()
-            keys[prefix] = frozenset(name for name, _ in found)
-            if prefix in self._envelope.records:
-                unknown = [(name, count) for name, count in found if name not in self._consumed]
-                kept += [(*prefix, name) for name, _ in unknown if self._keeps(name)]
-                self.dropped_names.update({name: count for name, count in unknown if not self._keeps(name)})
-        many = self._source.attributes == "all" and len(kept) > MOST_NAMES
-        return keys, None if many else sorted(kept)
+            names = f"json_keys(document, {literal(pointer_to(prefix))})" if prefix else "json_keys(document)"
+            query = (
+                f"SELECT key, count(*) AS rows FROM (SELECT unnest({names}) AS key FROM part) GROUP BY key"
+            )
+            found = self._queries.run(("names", prefix), partial(str, query), table.select(["document"]))
+            counts = dict(zip(found["key"].to_pylist(), found["rows"].to_pylist(), strict=True))
+            unknown = counts.keys() - self._consumed if prefix in self._envelope.records else set()
+            dropped = {name: counts[name] for name in unknown if not self._keeps(name)}
+            self.dropped_names.update(dropped)
+            kept += [(*prefix, name) for name in unknown - dropped.keys()]
+            keys[prefix] = frozenset(counts.keys() - dropped.keys())
+        if self._source.attributes == "all" and len(kept) > MOST_NAMES:
+            return {prefix: names - {path[-1] for path in kept} for prefix, names in keys.items()}, None
+        return keys, sorted(kept)
 
     def _keeps(self, name: str) -> bool:
         return self._source.attributes == "all" or name in self._source.attributes
 
-    def _run(self, table: pa.Table, mapped: Mapped) -> tuple[pa.Table, tuple[Rule, ...]]:
-        """Run the query over one table: the contract's fields, the hash, the broken rule, the offending value."""
-        empty = mapped.empty | (
-            {"broker_timestamp"} if table["broker_timestamp"].null_count == len(table) else set()
-        )
-        rules = applicable(self._rules, empty)
-        self._con.register("part", table)
-        rows = self._con.sql(self._query(mapped.sql, rules)).to_arrow_table()
-        self._con.unregister("part")
-        return rows, rules
+    def _run(
+        self, table: pa.Table, key: Hashable, shape: Shape, kept: list[Path] | None
+    ) -> tuple[pa.Table, tuple[Rule, ...]]:
+        """Run the query of one shape: the contract's fields, the hash, the broken rule, the offending value."""
+        timeless = table["broker_timestamp"].null_count == len(table)
+        mapped = map_part(self._source, shape, kept, self._ignored_ids)
+        rules = applicable(self._rules, mapped.empty | ({"broker_timestamp"} if timeless else set()))
+        return self._queries.run((key, timeless), lambda: self._query(mapped.sql, rules), table), rules
 
     def _query(self, mapped: str, rules: tuple[Rule, ...]) -> str:
-        hashed = f"(SELECT *, {content_sha256_sql('mapped')} AS content_sha256 FROM {mapped} AS mapped)"
+        hashed = f"(SELECT *, {content_sha256_hex_sql('mapped')} AS content_sha256 FROM {mapped} AS mapped)"
         looked_up = [
             f"{with_lookup(name, entry_of(self._source, name).lookup)} AS {name}"
             for name in TEXTS
             if entry_of(self._source, name).lookup
         ]
         if self.hashed:
-            looked_up.append("lower(hex(content_sha256)) AS event_id")
+            looked_up.append("content_sha256 AS event_id")
         replaced = f"REPLACE ({', '.join(looked_up)})" if looked_up else ""
         fields = ", ".join(FIELDS.names)
         return (
@@ -212,8 +217,15 @@ def _touchpoints(decoded: DecodedBatch, rows: pa.Table) -> pa.Table:
     columns = {name: rows[name] for name in FIELDS.names} | _coordinates(
         decoded, rows["row"].combine_chunks()
     )
-    columns["content_sha256"] = rows["content_sha256"]
+    columns["content_sha256"] = _unhex(rows["content_sha256"].combine_chunks())
     return pa.table([_cast(columns[field.name], field.type) for field in TOUCHPOINT], schema=TOUCHPOINT)
+
+
+def _unhex(texts: pa.StringArray) -> pa.FixedSizeBinaryArray:
+    """Turn texts of 64 hex digits into 32 bytes each, all at once: they stand end to end in one buffer."""
+    digits = pc.binary_join(pa.ListArray.from_arrays(pa.array([0, len(texts)], pa.int32()), texts), "")[0]
+    data = bytes.fromhex(digits.as_py())
+    return pa.FixedSizeBinaryArray.from_buffers(pa.binary(32), len(texts), [None, pa.py_buffer(data)])
 
 
 def _rejected(decoded: DecodedBatch, rows: pa.Table, rules: tuple[Rule, ...]) -> pa.Table:
