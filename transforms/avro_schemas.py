@@ -216,9 +216,7 @@ class SchemaRegistry:
                 'check "schemas" of the source, and its user and password'
             ) from error
         except (OSError, ValueError) as error:
-            raise RegistryUnavailableError(
-                f"the schema registry does not answer at {url}: {error}"
-            ) from error
+            raise RegistryUnavailableError(f"no schema registry answers at {url}: {error}") from error
         if not isinstance(found, dict) or not isinstance(found.get("schema"), str):
             raise RegistryUnavailableError(f'{url} answers without a "schema"; check "schemas" of the source')
         kind = found.get("schemaType", "AVRO")

@@ -297,7 +297,7 @@ def test_a_varint_of_many_bytes_is_read():
 
 
 def test_times_beyond_what_a_column_holds_stand_at_the_end():
-    """A time in milliseconds that microseconds cannot say is far outside every limit, not wrapped into one."""
+    """A time in milliseconds that microseconds cannot say is far outside every limit, not wrapped."""
     schema = record({"type": "long", "logicalType": "timestamp-millis"})
     encoded = [value for n in (2**63 - 1, -(2**63)) for value in encode(record("long"), {"f0": n})]
     found = decode_columns(compile_record(parse(json.dumps(schema), "t")), rows(encoded))
