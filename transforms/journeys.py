@@ -1,7 +1,7 @@
 """From whole profiles to visits, journeys, steps and stage visits: one SQL script over one bucket of history.
 
-A profile is always built whole, so what comes out depends on the set of events alone: not on the order of the rows,
-nor on how they arrived.
+A profile is always built whole, so what comes out depends on the set of events alone: not on the order of the
+rows, nor on how they arrived.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from importlib import resources
 from typing import Literal, get_args
 
 import duckdb
-
 from parcours.schemas import config
 
 Unit = Literal["profile", "product", "contract", "claim"]
@@ -28,9 +27,10 @@ LONGEST_GAP = timedelta(days=365_000)
 class JourneyRules:
     """How touchpoints are cut into journeys.
 
-    ``unit`` says whose touchpoints are one sequence: the profile's, or the profile's for one product, contract or
-    claim. Neighbours further apart than ``gap`` are in different journeys; null: never. ``end_on`` lists event types
-    and roles that close a journey. ``currency`` (ISO 4217) is that of costs that name none.
+    ``unit`` says whose touchpoints are one sequence: the profile's, or the profile's for one product,
+    contract or claim. Neighbours further apart than ``gap`` are in different journeys; null: never.
+    ``end_on`` lists event types and roles that close a journey. ``currency`` (ISO 4217) is that of costs
+    that name none.
 
     Raises:
         ValueError: the unit is not one of the four, or the gap is negative or beyond ``LONGEST_GAP``.
@@ -60,12 +60,13 @@ def build_journeys(connection: duckdb.DuckDBPyConnection, rules: JourneyRules) -
     """Build what is derived from the touchpoints of whole profiles.
 
     Args:
-        connection: has a table or view ``history``, one row per touchpoint and every touchpoint of each profile in
-            it: ``rid BIGINT`` (distinct), ``profile_id, identified, event_id, occurred_at, event_type, roles, stage,
-            channel, medium, product, contract_id, claim_id, money_role, value, currency, cost``, typed as in the
-            relation touchpoints. It is read several times. On return the connection holds one temporary table
-            ``built_NAME`` per relation in ``BUILT``, with that relation's columns, and
-            ``built_visit_members(rid BIGINT, visit_id VARCHAR)``; earlier ones are replaced.
+        connection: has a table or view ``history``, one row per touchpoint and every touchpoint of each
+            profile in it: ``rid BIGINT`` (distinct), ``profile_id, identified, event_id, occurred_at,
+            event_type, roles, stage, channel, medium, product, contract_id, claim_id, money_role, value,
+            currency, cost``, typed as in the relation touchpoints. It is read several times. On return the
+            connection holds one temporary table ``built_NAME`` per relation in ``BUILT``, with that
+            relation's columns, and ``built_visit_members(rid BIGINT, visit_id VARCHAR)``; earlier ones are
+            replaced.
         rules: how journeys are cut.
     """
     gap = None if rules.gap is None else rules.gap // timedelta(microseconds=1)
