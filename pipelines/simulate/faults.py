@@ -1,26 +1,28 @@
 """The broken records: one kind a rule, each breaking that rule alone, and the reason a reader should give.
 
-=====================  ================  ====  ===  =========  ====  ==============  ==================
-kind                   reason            json  csv  avro-file  avro  avro-confluent  avro-single-object
-=====================  ================  ====  ===  =========  ====  ==============  ==================
-missing_*              missing_field     x     x    x (not the time)  x  x           x
-not_a_number           not_finite        x     x    x          x     x               x
-infinite, infinite_cost  not_finite      x     x    x          x     x               x
-score_above, _below    out_of_range      x     x    x          x     x               x
-year_1066, year_2999   invalid_time      x     x    x          x     x               x
-long_*                 too_long          x     x    x          x     x               x
-unknown_stage          unknown_value     x     x    x          x     x               x
-value_alone, survey_alone  pair_incomplete  x  x    x          x     x               x
-reserved_customer      reserved_id       x     x    x          x     x               x
-wrong_type, _time      wrong_type, invalid_time  x  x
-encoding               encoding          x     x
-truncated              undecodable       x     x               x     x               x
-tombstone              tombstone         topic                 x     x               x
-trailing_bytes         schema_mismatch                         x     x               x
-unknown_schema_id      unknown_schema                                x
-wrong_magic            undecodable                                   x               x
-wrong_fingerprint      unknown_schema                                                x
-=====================  ================  ====  ===  =========  ====  ==============  ==================
+=========================================  ===============  ====  ===  =========  =======================
+kinds                                      reason           json  csv  avro-file  avro formats of a topic
+=========================================  ===============  ====  ===  =========  =======================
+missing_event_id, _event_type,             missing_field    x     x    x          x
+_channel, _person
+missing_time                               missing_field    x     x
+not_a_number, infinite, infinite_cost      not_finite       x     x    x          x
+score_above, score_below                   out_of_range     x     x    x          x
+year_1066, year_2999                       invalid_time     x     x    x          x
+wrong_time                                 invalid_time     x     x
+long_event_id, long_customer_id            too_long         x     x    x          x
+unknown_stage                              unknown_value    x     x    x          x
+value_alone, survey_alone                  pair_incomplete  x     x    x          x
+reserved_customer                          reserved_id      x     x    x          x
+wrong_type                                 wrong_type       x     x
+encoding                                   encoding         x     x
+truncated                                  undecodable      x     x               x
+tombstone                                  tombstone        topic                 x
+trailing_bytes                             schema_mismatch                        x
+wrong_magic                                undecodable                            confluent, single-object
+unknown_schema_id                          unknown_schema                         confluent
+wrong_fingerprint                          unknown_schema                         single-object
+=========================================  ===============  ====  ===  =========  =======================
 
 A container file frames its records itself, so only what its values can hold is planted there. Records over
 ``max_record_bytes`` and times ahead of the broker's clock are not planted: the first would be ten megabytes

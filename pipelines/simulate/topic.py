@@ -116,7 +116,7 @@ def write_schemas(out: Path, schema_id: int) -> None:
 
 
 def _prepare(servers: Mapping[str, Any], topic: str, partitions: int | None) -> None:
-    """Make a missing topic, if asked to. The producer itself would wait a minute for one that is not there."""
+    """Make a missing topic, if asked to. The producer itself would wait a minute for it."""
     admin = KafkaAdminClient(**servers)
     try:
         if topic in admin.list_topics():
