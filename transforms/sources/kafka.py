@@ -6,13 +6,12 @@ topic that was deleted and made again may already have grown past our offset, so
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from difflib import get_close_matches
-from typing import Any, TypeVar
+from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.admin import OffsetSpec
@@ -27,28 +26,14 @@ from kafka.errors import (
 from parcours.schemas.config import Source, Validation
 from parcours.transforms.elements import PlannedRange, RangeEnd, SourceBatch
 from parcours.transforms.sources.contract import LogStoppedError, Plan, Position, SourceUnavailableError
-from parcours.transforms.sources.kafka_batches import Assembler, whole_batches_supported, yield_whole_batches
+from parcours.transforms.sources.kafka_batches import Assembler
+from parcours.transforms.sources.kafka_connection import RETRY_SECONDS, STALL_SECONDS, KafkaConnection, named
 from parcours.transforms.sources.kafka_plan import Log, cut
-from parcours.transforms.sources.kafka_settings import build_consumer_settings, without_secrets
 
-CONNECT_SECONDS = 10
-"""How long a first connection may take, unless the source's ``bootstrap_timeout_ms`` says otherwise."""
-
-STALL_SECONDS = 60
-"""How long a source that once answered may stay silent: a broker's restart is shorter."""
-
-_RETRY_SECONDS = 0.2
 _POLL_MS = 1_000
 
 _SAMPLED_FROM = 1_000
 """A topic with fewer offsets to read is not measured first: its records cannot fill a slice."""
-
-_Answer = TypeVar("_Answer")
-
-# kafka-python prints to standard error what nobody listens to, and its admin client logs passwords at level
-# DEBUG
-logging.getLogger("kafka").addHandler(logging.NullHandler())
-logging.getLogger("kafka.admin.client").setLevel(logging.INFO)
 
 
 class KafkaSource:
@@ -74,13 +59,7 @@ class KafkaSource:
     ) -> None:
         self._source = source
         self._max_bytes = validation.max_record_bytes
-        self._settings = {"bootstrap_timeout_ms": CONNECT_SECONDS * 1000, **build_consumer_settings(source)}
-        self._connect_seconds = self._settings["bootstrap_timeout_ms"] / 1000
-        self._whole_batches = whole_batches
-        self._stall_seconds = stall_seconds
-        self._admin: KafkaAdminClient | None = None
-        self._consumer: KafkaConsumer | None = None
-        self._answered = False
+        self._connection = KafkaConnection(source, whole_batches=whole_batches, stall_seconds=stall_seconds)
 
     # planning
 
@@ -96,19 +75,19 @@ class KafkaSource:
             SourceUnavailableError: no broker answers, or a topic does not exist.
             LogStoppedError: the cluster or a topic is another one than before, or lost what was not read.
         """
-        logs, waiting = self._answer(lambda: self._logs(committed))
+        logs, waiting = self._connection.answer(lambda: self._logs(committed))
         ranges, more = cut(
             logs,
             source=self._source.name,
             first_id=first_id,
             records=records,
             bytes_=bytes_,
-            record_bytes=self._answer(lambda: self._record_bytes(logs)),
+            record_bytes=self._connection.answer(lambda: self._record_bytes(logs)),
         )
         return Plan(ranges, {(log.topic, log.partition): log.end for log in logs}, more, waiting)
 
     def _logs(self, committed: Mapping[tuple[str, int], Position]) -> tuple[list[Log], tuple[str, ...]]:
-        admin = self._connected_admin()
+        admin = self._connection.admin()
         cluster_id = admin.describe_cluster()["cluster_id"]
         topics = self._topics(admin)
         places = [TopicPartition(name, n) for name, topic in topics.items() for n in _partitions(topic)]
@@ -140,7 +119,7 @@ class KafkaSource:
         if gone:
             names = ", ".join(f"{topic}[{partition}]" for topic, partition in sorted(gone))
             raise LogStoppedError(
-                f"{self._named()}: {names} was read before and no longer exists: the topic"
+                f"{self._connection.name}: {names} was read before and no longer exists: the topic"
                 " was made again with fewer partitions, and the committed offsets belong to the old one"
             )
         return logs, waiting
@@ -160,9 +139,9 @@ class KafkaSource:
             existing = admin.list_topics() if existing is None else existing
             near = get_close_matches(name, existing, n=3)
             hint = f"; did you mean {' or '.join(near)}?" if near else ""
-            problems.append(f'topic "{name}" does not exist on {self._broker()}{hint}')
+            problems.append(f'topic "{name}" does not exist on {self._connection.broker}{hint}')
         if problems:
-            raise SourceUnavailableError(f"{self._named()}: " + "; ".join(problems))
+            raise SourceUnavailableError(f"{self._connection.name}: " + "; ".join(problems))
         return {name: described[name] for name in self._source.topics}
 
     def _starts(self, admin: KafkaAdminClient, places: list[TopicPartition]) -> dict[TopicPartition, int]:
@@ -186,7 +165,7 @@ class KafkaSource:
         Raises:
             LogStoppedError: it is another log, or the offset is not in it.
         """
-        where = f'{self._named()}, partition="{place.topic}[{place.partition}]"'
+        where = f'{self._connection.name}, partition="{place.topic}[{place.partition}]"'
         for key, what in (("cluster_id", "cluster"), ("topic_id", "topic")):
             before = position.resume.get(key)
             if before and now[key] and before != now[key]:
@@ -215,7 +194,7 @@ class KafkaSource:
             if log.pending <= _SAMPLED_FROM:
                 continue
             place = TopicPartition(topic, log.partition)
-            consumer = self._assigned(place, log.readable_from)
+            consumer = self._connection.consumer(place, log.readable_from)
             assembler = Assembler(log.readable_from, log.end, self._max_bytes)
             items = consumer.poll(timeout_ms=_POLL_MS, max_records=100).get(place, [])
             tables = [table for item in items for table in assembler.add(item)] + list(assembler.flush())
@@ -237,9 +216,9 @@ class KafkaSource:
             SourceUnavailableError: no broker answers, or a topic does not exist.
         """
         places = [TopicPartition(*place) for place in committed if place[0] in self._source.topics]
-        admin = self._answer(self._connected_admin)
-        self._answer(lambda: self._topics(admin))
-        begins = self._answer(
+        admin = self._connection.answer(self._connection.admin)
+        self._connection.answer(lambda: self._topics(admin))
+        begins = self._connection.answer(
             lambda: admin.list_partition_offsets(dict.fromkeys(places, OffsetSpec.EARLIEST))
         )
         targets: dict[TopicPartition, int]
@@ -249,7 +228,7 @@ class KafkaSource:
             targets = dict.fromkeys(places, int(to))
         else:
             millis = _millis(to)
-            found = self._answer(
+            found = self._connection.answer(
                 lambda: admin.list_partition_offsets(dict.fromkeys(places, millis), "read_committed")
             )
             targets = {
@@ -296,7 +275,7 @@ class KafkaSource:
             read,
             planned.end,
             gap,
-            _gap_reason(gap, lost, assembler.hidden if self._whole_batches else {}),
+            _gap_reason(gap, lost, assembler.hidden if self._connection.whole_batches else {}),
             {key: planned.resume[key] for key in ("cluster_id", "topic_id") if key in planned.resume},
         )
 
@@ -305,14 +284,15 @@ class KafkaSource:
     ) -> Iterator[list[Any]]:
         """Yield what each poll returned until the position reaches the range's end.
 
-        A record at ``end - 1`` may never come (it may be aborted, compacted away or a marker): the position
-        tells.
+        A record at ``end - 1`` may never come (aborted, compacted away, a marker): the position tells.
         """
         place = TopicPartition(planned.topic, planned.partition)
         position = assembler.start
         if position >= planned.end:
             return
-        consumer = self._answer(lambda: self._assigned(place, position), _where(planned, position))
+        consumer = self._connection.answer(
+            lambda: self._connection.consumer(place, position), _where(planned, position)
+        )
         progressed = time.monotonic()
         silence = "no answer"
         while position < planned.end:
@@ -326,31 +306,34 @@ class KafkaSource:
                 assembler.start = position
             except (CorruptRecordError, LogTruncationError) as error:
                 raise LogStoppedError(
-                    f"{_where(planned, position)}: {_named_error(error)}. The log is not what the"
+                    f"{_where(planned, position)}: {named(error)}. The log is not what the"
                     " broker stored, or not what was read before; if a replica is sound, reading again helps"
                 ) from error
             except RetriableError as error:
-                silence = _named_error(error)
-                time.sleep(_RETRY_SECONDS)
+                silence = named(error)
+                time.sleep(RETRY_SECONDS)
             except KafkaError as error:
-                raise self._unavailable(error, _where(planned, position)) from error
+                raise self._connection.unavailable(error, _where(planned, position)) from error
             if items or position > before:
                 yield items
                 progressed = time.monotonic()
-            elif time.monotonic() - progressed > self._stall_seconds:
+            elif time.monotonic() - progressed > self._connection.stall_seconds:
                 with suppress(SourceUnavailableError):  # a deleted topic is a better reason than silence
                     self._same_topic(planned, seconds=0)
+                silence = self._connection.without_secrets(silence)
                 raise SourceUnavailableError(
-                    f"{_where(planned, position)}: no progress for {self._stall_seconds:.0f} s on the way to"
-                    f" {planned.end} ({without_secrets(silence, self._settings)}); nothing of this range is"
-                    " kept, and the next run reads it again"
+                    f"{_where(planned, position)}: no progress for"
+                    f" {self._connection.stall_seconds:.0f} s on the way to {planned.end} ({silence});"
+                    " nothing of this range is kept, and the next run reads it again"
                 )
         self._same_topic(planned)
 
     def _after_gap(self, consumer: KafkaConsumer, planned: PlannedRange, position: int) -> int:
         """Return where to go on after offsets that the log lost between the plan and now, and seek it."""
         place = TopicPartition(planned.topic, planned.partition)
-        begin = self._answer(lambda: consumer.beginning_offsets([place])[place], _where(planned, position))
+        begin = self._connection.answer(
+            lambda: consumer.beginning_offsets([place])[place], _where(planned, position)
+        )
         if begin <= position:
             raise LogStoppedError(
                 f"{_where(planned, position)}: the log ends before it: it was cut or made again meanwhile"
@@ -373,8 +356,8 @@ class KafkaSource:
         expected = planned.resume.get("topic_id")
         if not expected:
             return
-        (topic,) = self._answer(
-            lambda: self._connected_admin().describe_topics([planned.topic]),
+        (topic,) = self._connection.answer(
+            lambda: self._connection.admin().describe_topics([planned.topic]),
             _where(planned, planned.end),
             seconds,
         )
@@ -384,71 +367,9 @@ class KafkaSource:
                 f" (id {expected} at the plan, {_topic_id(topic)} now); nothing of this range is kept"
             )
 
-    # connections
-
     def close(self) -> None:
         """Give back the connections; the source may be used again and then connects again."""
-        for client in (self._admin, self._consumer):
-            if client is not None:
-                client.close()
-        self._admin = self._consumer = None
-
-    def _connected_admin(self) -> KafkaAdminClient:
-        if self._admin is None:
-            known = {name: value for name, value in self._settings.items() if name in _Admin.DEFAULT_CONFIG}
-            self._admin = _Admin(**{"request_timeout_ms": CONNECT_SECONDS * 1000, **known})
-        return self._admin
-
-    def _assigned(self, place: TopicPartition, offset: int) -> KafkaConsumer:
-        """Return the consumer, made once, at an offset of a partition."""
-        if self._consumer is None:
-            self._consumer = KafkaConsumer(**self._settings)
-            self._whole_batches = self._whole_batches and whole_batches_supported(self._consumer)
-            if self._whole_batches:
-                yield_whole_batches(self._consumer)
-        self._consumer.assign([place])
-        self._consumer.seek(place, offset)
-        return self._consumer
-
-    def _answer(self, ask: Callable[[], _Answer], where: str = "", seconds: float | None = None) -> _Answer:
-        """Ask the cluster, again and again while it is away: longer once it is known to be there.
-
-        Whoever reads a range (and says ``where``) has it from a plan, which a broker answered.
-        """
-        if seconds is None:
-            seconds = self._stall_seconds if self._answered or where else self._connect_seconds
-        deadline = time.monotonic() + seconds
-        while True:
-            try:
-                answer = ask()
-            except RetriableError as error:
-                if time.monotonic() > deadline:
-                    raise self._unavailable(error, where) from error
-                time.sleep(_RETRY_SECONDS)
-            except (KafkaError, OSError, ValueError) as error:
-                raise self._unavailable(error, where) from error
-            else:
-                self._answered = True
-                return answer
-
-    def _unavailable(self, error: Exception, where: str = "") -> SourceUnavailableError:
-        text = without_secrets(_named_error(error), self._settings)
-        return SourceUnavailableError(
-            f"{where or self._named()}: {self._broker()} cannot be read: {text}."
-            " Check bootstrap, and security_protocol, ssl_* and sasl_* in [source.kafka]"
-        )
-
-    def _named(self) -> str:
-        return f'source "{self._source.name}"'
-
-    def _broker(self) -> str:
-        return f"Kafka at {','.join(self._source.bootstrap)}"
-
-
-class _Admin(KafkaAdminClient):  # type: ignore[misc]  # kafka-python has no types here
-    """The admin client with the one security setting that only consumers are let have."""
-
-    DEFAULT_CONFIG = {**KafkaAdminClient.DEFAULT_CONFIG, "ssl_ciphers": None}  # noqa: RUF012
+        self._connection.close()
 
 
 def _millis(text: str) -> int:
@@ -469,12 +390,6 @@ def _topic_id(topic: Mapping[str, Any]) -> str | None:
 
 def _partitions(topic: Mapping[str, Any]) -> list[int]:
     return sorted(partition["partition_index"] for partition in topic["partitions"])
-
-
-def _named_error(error: Exception) -> str:
-    """Return an error's text with its kind in front, once: kafka-python's own errors begin with it."""
-    text = str(error)
-    return text if text.startswith(type(error).__name__) else f"{type(error).__name__}: {text}"
 
 
 def _where(planned: PlannedRange, offset: int) -> str:
