@@ -80,11 +80,16 @@ def run_sql(
         connection.execute(statement, {key: values[key] for key in statement.named_parameters})
 
 
+_EMPTY = {"visit_members": "(SELECT NULL::BIGINT AS rid, NULL::VARCHAR AS visit_id WHERE false)"}
+"""What is built and is no relation of the store, without rows: a slice of duplicates alone builds nothing."""
+
+
 def register_built(connection: duckdb.DuckDBPyConnection, built: Mapping[str, Sequence[Path]]) -> None:
     """Give the built files the names ``built_RELATION``."""
     for relation, paths in built.items():
         quoted = ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
-        source = f"read_parquet([{quoted}])" if paths else f"(SELECT * FROM empty_{relation})"
+        empty = _EMPTY.get(relation, f"(FROM {relation} WHERE false)")
+        source = f"read_parquet([{quoted}])" if paths else empty
         connection.execute(f"CREATE OR REPLACE TEMP VIEW built_{relation} AS FROM {source}")  # noqa: S608
 
 

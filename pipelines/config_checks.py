@@ -156,7 +156,7 @@ class Checker:
                 continue
             problem = None
             if at[-1] == "schemas":
-                problem = None if Path(text).is_dir() else "there is no such folder"
+                problem = _folder_problem(text)
             elif at[-1] == "path":
                 problem = _input_problem(text) if check_files and source.get("kind") == "file" else None
             else:
@@ -285,8 +285,18 @@ def _schema_problem(text: str) -> str | None:
     missing = _missing(text)
     if missing:
         return missing
+    from parcours.transforms.avro_schemas import read_file  # noqa: PLC0415, only for Avro sources
+
     try:
-        json.loads(Path(text).read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        return f"it is not an Avro schema in JSON: {error}"
+        read_file(text)
+    except ValueError as error:
+        return str(error)
     return None
+
+
+def _folder_problem(text: str) -> str | None:
+    """Check a folder of schemas: the first file that is none."""
+    folder = Path(text)
+    if not folder.is_dir():
+        return "there is no such folder"
+    return next(filter(None, map(_schema_problem, map(str, sorted(folder.glob("*.avsc"))))), None)

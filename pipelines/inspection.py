@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -180,7 +181,12 @@ def config_block(found: Inspection) -> str:
     source = plain(found.source.model_dump(mode="python", exclude_none=True, exclude_defaults=True))
     source["map"] = {name: _short(entry) for name, entry in source.get("map", {}).items()}
     source["kafka"] = dict.fromkeys(source.get("kafka", {}), "${PARCOURS_…}")
-    kept = {key: value for key, value in source.items() if value not in ({}, [])}
+    folder = f"{Path.cwd()}/"
+    kept = {
+        key: value.removeprefix(folder) if isinstance(value, str) else value
+        for key, value in source.items()
+        if value not in ({}, [])
+    }
     text = to_toml({"source": [kept]})
     lacking = _lacking(found)
     if lacking:

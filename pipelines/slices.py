@@ -364,8 +364,11 @@ class SliceLoop:
 
 
 def _last_line(error: BaseException) -> str:
+    """Return the line that says what went wrong: a worker's text ends with it, DuckDB's begins with it."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__
+    if not lines:
+        return type(error).__name__
+    return lines[-1] if any(line.startswith("Traceback") for line in lines) else lines[0]
 
 
 @contextmanager

@@ -37,6 +37,7 @@ EXIT_CODES = {
 ERRORS = {
     "parcours.pipelines.mistakes.ConfigError": CONFIGURATION,
     "parcours.transforms.sources.contract.SourceUnavailableError": CONFIGURATION,
+    "parcours.transforms.avro_schemas.RegistryUnavailableError": CONFIGURATION,
     "parcours.pipelines.slices.RulesChangedError": CONFIGURATION,
     "parcours.pipelines.lock.StoreHeldError": HELD,
     "parcours.transforms.sources.contract.LogStoppedError": LOG_STOPPED,

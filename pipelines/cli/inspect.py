@@ -128,13 +128,14 @@ def _print(session: Session, found: Inspection, block: str) -> None:
     )
     if found.rejects:
         print_table(
-            ("reason", "records", "rule", "field", "value", "message", "where"),
+            ("reason", "records", "rule", "message", "where"),
             [
-                (reason, count, first["rule"], first["field"], first["value"], first["message"],
+                (reason, count, first["rule"], first["message"],
                  f"{first['source_topic']} [{first['source_partition']}] {first['source_offset']}")
                 for reason, (count, first) in sorted(found.rejects.items(), key=lambda item: -item[1][0])
             ],
             title="Rejected, with one example each",
+            folded=True,
         )  # fmt: skip
     for title, words in (
         ("Event types without a stage", found.events),

@@ -7,8 +7,11 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-WIDTH_WITHOUT_TERMINAL = 10_000
+NO_EDGE = 10_000
 """A pipe or file has no edge at which to fold lines."""
+
+FOLDED_WIDTH = 140
+"""Width of a table of long texts in a pipe or file."""
 
 
 def print_table(
@@ -43,7 +46,7 @@ def print_table(
     for row in rows:
         table.add_row(*(Text("–", "dim") if value is None else Text(show(value)) for value in row))
     on_terminal = sys.stdout.isatty()
-    width = shutil.get_terminal_size().columns if on_terminal else WIDTH_WITHOUT_TERMINAL
+    width = shutil.get_terminal_size().columns if on_terminal else FOLDED_WIDTH if folded else NO_EDGE
     Console(width=max(60, width)).print(table)
 
 

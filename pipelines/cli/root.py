@@ -51,9 +51,14 @@ class Command(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; log lines, Beam's tracebacks among them, are for ``--debug``."""
-        if not ctx.ensure_object(Session).debug:
-            logging.disable(logging.ERROR)
-        return super().invoke(ctx)
+        if ctx.ensure_object(Session).debug:
+            return super().invoke(ctx)
+        before = logging.root.manager.disable
+        logging.disable(logging.ERROR)
+        try:
+            return super().invoke(ctx)
+        finally:
+            logging.disable(before)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the examples."""

@@ -62,7 +62,7 @@ def _print(store: str, told: Mapping[str, Any]) -> None:
     for section, (title, names) in _SECTIONS.items():
         rows: Sequence[Mapping[str, Any]] = told.get(section) or ()
         if rows:
-            print_table(names, [[row.get(name) for name in names] for row in rows], title=title)
+            print_table(names, [[_shown(name, row.get(name)) for name in names] for row in rows], title=title)
     for section, title, name in (
         ("quarantine", "In quarantine", "reason"),
         ("relations", "Rows", "relation"),
@@ -70,3 +70,7 @@ def _print(store: str, told: Mapping[str, Any]) -> None:
         counts: Mapping[str, int] = told.get(section) or {}
         if counts:
             print_table((name, "rows"), list(counts.items()), title=title)
+
+
+def _shown(name: str, value: Any) -> Any:
+    return str(value)[:19] if name.endswith("_at") and value is not None else value

@@ -356,3 +356,16 @@ def test_no_file_at_all_gives_the_defaults(tmp_path, monkeypatch):
     assert config.source[0].path == str(tmp_path / "x.csv")
     assert config.source[0].map["event_id"].generate == "hash"
     assert config.store.path == str(tmp_path / "parcours.duckdb")
+
+
+def test_avro_schemas_are_read_with_the_config(write, tmp_path):
+    """A writer schema that is not Avro, alone or in a folder, is found before any record is read."""
+    source = KAFKA_SOURCE.replace('"json"', '"avro"\nwriter_schema = "w.avsc"')
+    write('{"type": "recrd"}', "w.avsc")
+    write('"string"', "schemas/1.avsc")
+    write("{", "schemas/2.avsc")
+    other = KAFKA_SOURCE.replace("crm", "erp").replace('"json"', '"avro-confluent"\nschemas = "schemas"')
+    found = mistakes(write(source + other))
+    assert set(found) == {'source "crm" > writer_schema', 'source "erp" > schemas'}
+    assert "w.avsc is not a usable Avro schema" in found['source "crm" > writer_schema'].problem
+    assert "2.avsc" in found['source "erp" > schemas'].problem
