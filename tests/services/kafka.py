@@ -23,9 +23,10 @@ import threading
 import time
 import uuid
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from kafka import KafkaAdminClient
+if TYPE_CHECKING:
+    from kafka import KafkaAdminClient
 
 VERSION = "4.1.1"
 READY_SECONDS = 60
@@ -130,6 +131,9 @@ class KafkaBroker:
     @property
     def admin(self) -> KafkaAdminClient:
         """A connected admin client, made again after each restart."""
+        # not above: run as a script, this file hides the package of its name
+        from kafka import KafkaAdminClient  # noqa: PLC0415
+
         if self._admin is None:
             self._admin = KafkaAdminClient(bootstrap_servers=self.bootstrap)
         return self._admin
