@@ -26,7 +26,7 @@ from parcours.schemas.touchpoint import INSTANT
 from parcours.transforms import avro_nested as nested
 from parcours.transforms import avro_nodes as nodes
 from parcours.transforms.avro_schemas import WriterSchema
-from parcours.transforms.raw_rows import RawRows
+from parcours.transforms.raw_rows import RawRows, columns_beside_row
 
 CHUNK_RECORDS = 16_384
 """Records walked together: enough that a numpy call's fixed cost vanishes, few enough for the caches."""
@@ -155,7 +155,7 @@ def decode_columns(node: nested.Record, rows: RawRows) -> AvroTable:
         node: the writer schema, compiled by ``compile_record``.
         rows: one datum a row.
     """
-    names = ["row", *node.names]
+    names = columns_beside_row(node.names)
     batches, lost, early, spare = [], [_NONE], [_NONE], [_NONE]
     for first, last in _chunks(rows):
         chunk, start, end = _load(rows, first, last)

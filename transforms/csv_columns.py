@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from parcours.transforms.elements import DecodedPart
-from parcours.transforms.raw_rows import RawRows, Rejects
+from parcours.transforms.raw_rows import RawRows, Rejects, columns_beside_row
 from parcours.transforms.text_rows import BOM, decode_text
 from pyarrow import csv as arrow_csv
 
@@ -94,8 +94,8 @@ class CsvColumns:
             rows, texts = rows.select(fine), texts.filter(pa.array(fine))
         if not len(rows):
             return ()
-        table = self._columns(texts, names)
-        return (DecodedPart("columns", table.add_column(0, "row", pa.array(rows.row))),)
+        table = self._columns(texts, names).add_column(0, "row", pa.array(rows.row))
+        return (DecodedPart("columns", table.rename_columns(columns_beside_row(names))),)
 
     def _without_quoted(self, texts: pa.LargeStringArray) -> tuple[pa.LargeStringArray, np.ndarray]:
         """Blank out quoted values, and tell which rows are then not one whole record.

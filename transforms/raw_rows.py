@@ -76,6 +76,21 @@ def shown(value: bytes | str | int | None, limit: int = SHOWN_CHARACTERS) -> str
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
+def columns_beside_row(names: Iterable[str]) -> list[str]:
+    """Name a decoded table's columns: ``row``, then the source's own.
+
+    A source's own column of that name, in any case, gets an underscore: ``row_``.
+    """
+    given = ["row", *names]
+    taken = {name.lower() for name in given}
+    for place, name in enumerate(given[1:], 1):
+        if name.lower() == "row":
+            while name.lower() in taken:
+                name += "_"  # noqa: PLW2901 - the loop's name is the one that grows
+            given[place] = name
+    return given
+
+
 @dataclass
 class Rejects:
     """Collects why rows are refused. Only refused rows cost a Python object."""

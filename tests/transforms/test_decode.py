@@ -13,6 +13,8 @@ from parcours.schemas.config import Source, Validation
 from parcours.schemas.touchpoint import RAW, REASONS
 from parcours.transforms.decode import make_decoder
 from parcours.transforms.elements import REJECT_NOTE, PlannedRange, SourceBatch
+from parcours.transforms.raw_rows import RawRows, Rejects
+from parcours.transforms.text_rows import decode_text
 
 
 def batch(values, context=None, sizes=None):
@@ -152,6 +154,35 @@ def test_a_byte_order_mark_is_dropped():
     assert [reason for _, reason, _ in reasons(decoded)] == ["undecodable", "encoding"]
 
 
+@pytest.mark.parametrize("large", [False, True])
+def test_a_character_cut_by_the_edge_of_a_record_breaks_both(large):
+    """Two records that are UTF-8 only when joined are both refused, also with a third between them."""
+    values = [b"a,\xc3", b"x" * 99, b"\xa9,b"] if large else [b"a,\xc3", b"\xa9,b"]
+    decoded = decode("csv", [b"1,2", *values, b"3,4"], b"a,b", Validation(max_record_bytes=50))
+    assert [row for row, reason, _ in reasons(decoded) if reason == "encoding"] == [1, len(values)]
+    assert sorted(columns(decoded)) == [0, len(values) + 1]
+
+
+@given(st.lists(st.binary(max_size=3) | st.sampled_from(["é".encode(), "€".encode(), b"ab"]), max_size=70))
+def test_rows_are_judged_one_by_one(values):
+    """A row is refused exactly if Python cannot decode it, whatever stands beside it."""
+
+    def is_utf8(value):
+        try:
+            value.decode()
+        except UnicodeDecodeError:
+            return False
+        return True
+
+    rejects = Rejects()
+    rows, texts = decode_text(RawRows.of(pa.array(values, pa.large_binary())), "utf-8", rejects)
+    kept = {row: value for row, value in enumerate(values) if is_utf8(value)}
+    assert dict(zip(rows.row.tolist(), texts.to_pylist(), strict=True)) == {
+        row: value.decode().removeprefix("\ufeff") for row, value in kept.items()
+    }
+    assert [note[0] for note in rejects.notes] == [row for row in range(len(values)) if row not in kept]
+
+
 def test_single_byte_encodings_are_read_and_their_holes_refused():
     """cp1252 has five bytes without a meaning: only the record that holds one is refused."""
     values = ['{"a":"5 €, œuvre"}'.encode("cp1252"), b'{"a":"\x81"}', '{"a":"é"}'.encode("cp1252")]
@@ -252,6 +283,12 @@ def test_a_csv_file_as_french_offices_write_it():
         delimiter=";",
     )
     assert columns(decoded) == {0: {"prénom": "Élodie", "coût": "5 €"}, 1: {"prénom": "Zoë", "coût": "7"}}
+
+
+def test_a_column_that_is_called_row_stands_beside_ours():
+    """The row's place keeps its name; the file's own column gets an underscore, or as many as it takes."""
+    decoded = decode("csv", [b"7,8,9"], b"ROW,row_,x")
+    assert columns(decoded) == {0: {"ROW__": "7", "row_": "8", "x": "9"}}
 
 
 @pytest.mark.parametrize(
