@@ -75,6 +75,7 @@ def read_config(
     environ: Mapping[str, str],
     *,
     check_files: bool = True,
+    only_store: bool = False,
 ) -> LoadedConfig:
     """Read config layers and flags into one validated config, with its secrets and warnings.
 
@@ -88,6 +89,7 @@ def read_config(
         environ: the environment.
         check_files: whether the files that sources read must be there. Not for commands that only look at the
             store: loaded files may be moved away.
+        only_store: leave all but ``[store]`` aside, for those who look at a store without its sources' secrets.
 
     Raises:
         ConfigError: something is wrong; it lists everything that is.
@@ -100,7 +102,8 @@ def read_config(
         if isinstance(data, Mistake):
             mistakes.append(data)
         else:
-            data, found = by_name(number, str(path), data)
+            kept = {key: value for key, value in data.items() if key == "store" or not only_store}
+            data, found = by_name(number, str(path), kept)
             mistakes += found
             layers.append(Layer(str(path), path.parent, data))
     unreadable = bool(mistakes) and len(layers) <= len(paths)

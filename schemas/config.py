@@ -216,6 +216,8 @@ def source_problems(values: Mapping[str, Any]) -> list[tuple[str, str]]:
             found.append(("format", f'format "{format_}" is for files'))
         if format_ in ("avro", "avro-single-object") and not values.get("writer_schema"):
             found.append(("writer_schema", f'format "{format_}" needs writer_schema = "FILE.avsc"'))
+        if format_ == "avro-single-object" and "://" in str(values.get("schemas")):
+            found.append(("schemas", f'a registry has no fingerprints: "{format_}" needs schemas = "FOLDER"'))
         if format_ == "avro-confluent" and not values.get("schemas"):
             found.append(("schemas", 'format "avro-confluent" needs schemas = "FOLDER" or a registry\'s URL'))
     return found

@@ -128,6 +128,7 @@ def read(
     *,
     source: Mapping[str, Any] | None = None,
     check_files: bool = False,
+    only_store: bool = False,
 ) -> LoadedConfig:
     """Load the config that the options describe, and let the session mask its secrets.
 
@@ -146,6 +147,6 @@ def read(
         overrides["store"] = {"path": database}
     if source is not None:
         overrides["source"] = [source]
-    loaded = read_config(paths, overrides, os.environ, check_files=check_files)
+    loaded = read_config(paths, overrides, os.environ, check_files=check_files, only_store=only_store)
     session.secrets = loaded.secrets
     return loaded

@@ -51,7 +51,7 @@ def command(
     While a run holds the store, it exits with 4 and names the holder.
     """
     session.json = format_ == "json"
-    loaded = read(session, config_files, database)
+    loaded = read(session, config_files, database, only_store=True)
 
     import duckdb  # noqa: PLC0415, slow to load
     from parcours.pipelines.store import Store  # noqa: PLC0415, loads DuckDB

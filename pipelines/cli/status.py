@@ -39,7 +39,7 @@ def command(session: Session, config_files: tuple[str, ...], database: str | Non
     While a run holds the store, this is the state of its last commit.
     """
     session.json = as_json
-    loaded = read(session, config_files, database)
+    loaded = read(session, config_files, database, only_store=True)
 
     from parcours.pipelines.status import store_status  # noqa: PLC0415, loads DuckDB
 

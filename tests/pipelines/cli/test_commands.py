@@ -242,6 +242,17 @@ def test_commands_without_a_store(parcours, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_looking_at_the_store_needs_no_secrets(parcours, project):
+    """Who queries a store need not have the variables of its sources, nor the files that were loaded."""
+    (project / "secretive.toml").write_text(
+        '[[source]]\nname = "crm"\nkind = "file"\nformat = "json"\npath = "${PARCOURS_NOT_SET}"\n'
+    )
+    files = ("-c", "parcours.toml", "-c", "secretive.toml")
+    assert parcours("query", "SELECT 1", *files, cwd=project).code == 0
+    assert parcours("status", *files).code == 0
+    assert parcours("run", *files).code == 3
+
+
 def test_an_error_is_an_object_where_a_program_reads(parcours):
     """With --json a failure is on stdout too."""
     assert json.loads(parcours("status", "--json").out)["exit_code"] == 1
