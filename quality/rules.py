@@ -17,7 +17,7 @@ from parcours.schemas.touchpoint import SURVEYS
 LONGEST_ID = 128
 """Unicode code points in an id."""
 
-END_OF_TIME = datetime(2100, 1, 1)  # noqa: DTZ001 - stored times are UTC without a zone
+END_OF_TIME = datetime(2100, 1, 1)
 """The first instant that is too late."""
 
 _IDS = (

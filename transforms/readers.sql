@@ -53,15 +53,15 @@ CREATE MACRO plain_double(x) AS
 -- ISO 8601 with seconds, their fraction and the offset optional. Digits past microseconds are cut.
 CREATE MACRO is_iso_instant(t) AS
     regexp_full_match(t, '[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)? ?(Z|[+-]([01][0-9]|2[0-3])(:?[0-5][0-9])?)');
-CREATE MACRO is_iso_local(t) AS
-    regexp_full_match(t, '[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?)?');
-CREATE MACRO iso_instant(t) AS
-    CAST(TRY_CAST(
+CREATE MACRO iso_instant(t) AS CAST(
+    CASE WHEN is_iso_instant(t) THEN coalesce(
+        TRY_CAST(t AS TIMESTAMPTZ),
         -- DuckDB 1.5 wants seconds where there is an offset
-        CASE WHEN is_iso_instant(t) THEN CASE WHEN t[17] = ':' THEN t ELSE left(t, 16) || ':00' || substr(t, 17) END END
-        AS TIMESTAMPTZ
-    ) AS TIMESTAMP);
-CREATE MACRO iso_local(t) AS TRY_CAST(CASE WHEN is_iso_local(t) THEN t END AS TIMESTAMP);
+        TRY_CAST(left(t, 16) || ':00' || substr(t, 17) AS TIMESTAMPTZ)
+    ) END AS TIMESTAMP);
+CREATE MACRO iso_local(t) AS TRY_CAST(
+    CASE WHEN regexp_full_match(t, '[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?)?') THEN t END
+    AS TIMESTAMP);
 
 -- A time counted from 1970, in units of so many microseconds; a fraction of a microsecond is cut.
 CREATE MACRO is_count(t) AS regexp_full_match(t, '[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]{1,2})?');

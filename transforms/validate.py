@@ -6,6 +6,7 @@ touchpoint or as a rejected record that names the first rule it broke.
 
 from __future__ import annotations
 
+import weakref
 from collections import Counter
 from collections.abc import Hashable
 from functools import partial
@@ -14,22 +15,14 @@ from importlib import resources
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
-
 from parcours.quality.filter import applicable, broken_rule_sql, explain, offending_value_sql
 from parcours.quality.rules import Rule, row_rules
 from parcours.schemas.config import Config, Source
 from parcours.schemas.touchpoint import COORDINATES, FIELDS, REJECTED, TOUCHPOINT
 from parcours.transforms.canonical import content_sha256_hex_sql
 from parcours.transforms.elements import DecodedBatch, DecodedPart, ValidatedBatch
-from parcours.transforms.mapping import (
-    ENVELOPES,
-    TEXTS,
-    Mapped,
-    consumed_names,
-    entry_of,
-    map_part,
-    with_lookup,
-)
+from parcours.transforms.given import ENVELOPES, TEXTS, consumed_names, entry_of, with_lookup
+from parcours.transforms.mapping import map_part
 from parcours.transforms.prepared import PreparedQueries
 from parcours.transforms.shapes import Columns, Documents, Path, Shape, literal, pointer_to
 
@@ -62,6 +55,8 @@ class Validator:
         self.hashed = entry_of(source, "event_id").generate == "hash"
         self.dropped_names: Counter[str] = Counter()
         self._con = duckdb.connect(":memory:", config={"threads": 1})
+        # also when the interpreter ends: DuckDB complains of connections left open
+        weakref.finalize(self, self._con.close)
         self._con.execute("SET TimeZone = 'UTC'")
         # a short list of words is found faster word by word than by the join that DuckDB makes of it
         self._con.execute("SET disabled_optimizers = 'in_clause'")
@@ -78,7 +73,7 @@ class Validator:
             ) from error
         try:
             if self._source.date_format is not None:
-                self._con.execute(f"SELECT try_strptime('', {literal(self._source.date_format)})").fetchall()  # noqa: S608 - a literal
+                self._con.execute(f"SELECT try_strptime('', {literal(self._source.date_format)})").fetchall()
         except duckdb.Error as error:
             raise ValueError(f'date_format = "{self._source.date_format}" cannot be used: {error}') from error
 

@@ -1,0 +1,150 @@
+"""What a source gives for one of our fields: the paths, constants and defaults of the mapping, as SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import pyarrow as pa
+from parcours.schemas.config import MapEntry, Source
+from parcours.schemas.touchpoint import FIELDS
+from parcours.transforms.shapes import Path, Shape, Value, find, literal
+
+AMOUNTS = ("value", "cost")
+NUMBERS = (*AMOUNTS, "score")
+TYPED = ("occurred_at", *NUMBERS, "consent", "attributes")
+TEXTS = tuple(name for name in FIELDS.names if name not in TYPED)
+
+@dataclass(frozen=True)
+class Envelope:
+    """Where records stand inside what carries them.
+
+    ``records`` are the prefixes a record may have, first choice first; ``around`` are further prefixes that a
+    configured path may use; ``defaults`` are paths of the envelope that fill our fields where nothing else does;
+    where ``operations`` is given, a record that is absent, or whose operation is ``d``, is a tombstone.
+    """
+
+    records: tuple[Path, ...] = ((),)
+    around: tuple[Path, ...] = ()
+    defaults: Mapping[str, Path] = field(default_factory=dict)
+    operations: tuple[Path, ...] = ()
+
+    @property
+    def prefixes(self) -> tuple[Path, ...]:
+        """Every prefix under which fields are looked for."""
+        return tuple(dict.fromkeys(((), *self.records, *self.around)))
+
+
+ENVELOPES = {
+    None: Envelope(),
+    "cloudevents": Envelope(
+        records=(("data",),),
+        around=((),),
+        defaults={"event_id": ("id",), "occurred_at": ("time",), "event_type": ("type",)},
+    ),
+    "debezium": Envelope(records=(("payload", "after"), ("after",)), operations=(("payload", "op"), ("op",))),
+}
+
+
+def entry_of(source: Source, name: str) -> MapEntry:
+    """Return how a field is mapped; a field that the mapping does not name is read under its own name."""
+    return source.map.get(name) or MapEntry(paths=(name,))
+
+
+def consumed_names(source: Source) -> frozenset[str]:
+    """Return the names in a record that the mapping reads: these are not unknown."""
+    paths = [path for name in FIELDS.names for path in entry_of(source, name).paths]
+    return frozenset(paths) | frozenset(path.split(".")[0] for path in paths)
+
+
+class Given:
+    """What the source gives for one field: its values, first choice first."""
+
+    def __init__(self, source: Source, shape: Shape, envelope: Envelope, name: str) -> None:
+        entry = entry_of(source, name)
+        mapped = name in source.map
+        prefixes = (*envelope.records, *envelope.around) if mapped else envelope.records
+        self.values = [value for path in entry.paths for value in find(shape, path, prefixes)]
+        if entry.generate == "row":
+            self.values = [Value("generated_id", "generated_id", pa.string())]
+        if entry.constant is not None:
+            text = literal(entry.constant)
+            self.values.append(Value(text, text, pa.string()))
+        default = None if mapped else envelope.defaults.get(name)
+        if default and (value := shape.at(default)):
+            self.values.append(value)
+        self._nulls = (*source.nulls, *entry.nulls)
+        self._lookup = entry.lookup if name in ("occurred_at", *NUMBERS) else {}
+        own_type = len(self.values) == 1 and not self._nulls and _read_as_typed(name, self.values[0].type)
+        self.type = self.values[0].type if own_type else pa.string()
+        """The type of ``sql``: the source's own where it needs no reading, else a text."""
+
+    @property
+    def is_text(self) -> bool:
+        """Whether the value is given as a text that is still to be read."""
+        return bool(self.type == pa.string())
+
+    @property
+    def sql(self) -> str:
+        """The first value that is there."""
+        if not self.is_text:
+            return self.values[0].typed
+        texts = [self._text(value) for value in self.values]
+        return (
+            f"coalesce({', '.join(texts)})" if len(texts) > 1 else "".join(texts) or "CAST(NULL AS VARCHAR)"
+        )
+
+    def _text(self, value: Value) -> str:
+        text = f"filled({value.text})" if value.type == pa.string() else value.text
+        return with_lookup(without_nulls(text, self._nulls), self._lookup)
+
+    def chosen(self, trait: Literal["nested", "number"]) -> str | None:
+        """Return a trait of the first value that is there; null where it is false in every row."""
+        traits = [getattr(value, trait) for value in self.values]
+        if not any(traits):
+            return None
+        if len(traits) == 1:
+            return str(traits[0])
+        cases = zip(self.values, traits, strict=True)
+        return (
+            "CASE "
+            + " ".join(f"WHEN {self._text(v)} IS NOT NULL THEN {t or 'FALSE'}" for v, t in cases)
+            + " END"
+        )
+
+
+def _read_as_typed(name: str, kind: pa.DataType) -> bool:
+    """Whether values of this type need no reading of their text."""
+    if name == "occurred_at":
+        return bool(pa.types.is_timestamp(kind) or pa.types.is_date(kind))
+    if name in NUMBERS:
+        return bool(pa.types.is_float64(kind))
+    if name == "consent":
+        return bool(_is_list(kind) and _is_text(kind.value_type))
+    return name == "attributes" and bool(
+        _is_list(kind)
+        and pa.types.is_struct(kind.value_type)
+        and {"key", "value"} <= {child.name for child in kind.value_type if _is_text(child.type)}
+    )
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind))
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def without_nulls(text: str, nulls: Sequence[str]) -> str:
+    """Return the SQL of a text, null where it is one of some texts."""
+    return (
+        f"CASE WHEN {text} IN ({', '.join(map(literal, nulls))}) THEN NULL ELSE {text} END" if nulls else text
+    )
+
+
+def with_lookup(text: str, lookup: Mapping[str, str]) -> str:
+    """Return the SQL of a text, replaced where it is a word of a look-up."""
+    cases = " ".join(f"WHEN {literal(word)} THEN {literal(ours)}" for word, ours in lookup.items())
+    return f"CASE {text} {cases} ELSE {text} END" if lookup else text

@@ -1,0 +1,154 @@
+"""How the given values become times, numbers and lists: SQL made of the macros in ``readers.sql``.
+
+Each function returns the expression of one column. A reading that takes several steps has a column for each, so that
+the next step is computed only for the rows that need it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+from parcours.schemas.config import Source
+from parcours.transforms.given import Given, entry_of, with_lookup
+from parcours.transforms.shapes import literal
+
+PAIRS = "STRUCT(key VARCHAR, value VARCHAR)[]"
+NO_PAIRS = f"CAST([] AS {PAIRS})"
+_NO_WORDS = "CAST([] AS VARCHAR[])"
+_KEPT_PAIRS = "list_filter({}, lambda pair: filled(pair.value) IS NOT NULL)"
+_NO_TIME = "CAST(NULL AS TIMESTAMP)"
+_UNITS = {"s": 1_000_000, "ms": 1_000, "us": 1}
+
+
+def without_ignored(name: str, ignored_ids: Sequence[str]) -> str:
+    """An id, null where it is one of the texts that are no id, in any case."""
+    words = {word.lower() for word in ignored_ids}
+    if not words:
+        return name
+    # a letter has at most three times the bytes of its lower-case form; the length is known without reading
+    longest = 3 * max(len(word.encode()) for word in words)
+    listed = ", ".join(map(literal, sorted(words)))
+    return f"CASE WHEN strlen({name}) <= {longest} AND lower({name}) IN ({listed}) THEN NULL ELSE {name} END"
+
+
+def plain_number(source: Source, given: Given, name: str) -> str:
+    """``<number>_plain``: the number where its reading is plain, null elsewhere."""
+    if name == "score":
+        read = "CASE WHEN isfinite(score_given) THEN score_given END"
+        return "CAST(NULL AS DOUBLE)" if given.is_text else read
+    return f"plain_amount({name}_given, {_mark(source, name)})" if given.is_text else f"plain_double({name}_given)"
+
+
+def digits(source: Source, given: Given, name: str) -> str:
+    """``<number>_digits``: the number's text with a point, where it is not plain; null where it is no number."""
+    if given.is_text:
+        return f"CASE WHEN {name}_plain IS NULL THEN written_number({name}_given, {_mark(source, name)}) END"
+    return f"CASE WHEN {name}_plain IS NULL AND isfinite({name}_given) THEN CAST({name}_given AS VARCHAR) END"
+
+
+def _mark(source: Source, name: str) -> str:
+    """The decimal mark: the country's in texts, a point in numbers that the format itself writes."""
+    return "'.'" if source.decimal_mark == "." else f"CASE WHEN {name}_number THEN '.' ELSE ',' END"
+
+
+def amount(name: str) -> str:
+    """``value`` and ``cost``: DECIMAL(18, 4), null where there is none or it cannot be read."""
+    rounded = f"CASE WHEN {name}_digits IS NOT NULL THEN rounded_amount({name}_digits) END"
+    return f"coalesce({name}_plain, {rounded})"
+
+
+def score() -> str:
+    """``score``: DOUBLE, null where there is none or it cannot be read."""
+    read = "TRY_CAST(score_digits AS DOUBLE)"
+    return f"coalesce(score_plain, CASE WHEN isfinite({read}) THEN {read} END)"
+
+
+def given_instant(source: Source, given: Given) -> str:
+    """``occurred_at_instant``: the time where it was given as an instant."""
+    if pa.types.is_timestamp(given.type):
+        return "CAST(occurred_at_given AS TIMESTAMP)"
+    if not given.values or not given.is_text:
+        return _NO_TIME
+    instant = "iso_instant(occurred_at_given)"
+    if source.date_format is not None:
+        instant = _parsed(source.date_format) if _has_offset(source.date_format) else _NO_TIME
+    if source.time_unit:
+        counted = f"counted_instant(occurred_at_given, {_UNITS[source.time_unit]})"
+        return f"CASE WHEN is_count(occurred_at_given) THEN {counted} ELSE {instant} END"
+    return instant
+
+
+def given_local(source: Source, given: Given) -> str:
+    """``occurred_at_local``: the time where it was given as what the clocks of the source's zone showed."""
+    if pa.types.is_date(given.type):
+        return "CAST(occurred_at_given AS TIMESTAMP)"
+    if not given.values or not given.is_text or _has_offset(source.date_format or ""):
+        return _NO_TIME
+    local = "iso_local(occurred_at_given)" if source.date_format is None else _parsed(source.date_format)
+    counted = " AND NOT is_count(occurred_at_given)" if source.time_unit else ""
+    return f"CASE WHEN occurred_at_instant IS NULL{counted} THEN {local} END"
+
+
+def _parsed(date_format: str) -> str:
+    return f"CAST(try_strptime(occurred_at_given, {literal(date_format)}) AS TIMESTAMP)"
+
+
+def _has_offset(date_format: str) -> bool:
+    return "%z" in date_format or "%Z" in date_format
+
+
+def clock_offset(source: Source, sign: str) -> str:
+    """``before`` and ``after``: how far the zone's clocks are ahead of UTC, about a day off a local time."""
+    day = f"(occurred_at_local {sign} INTERVAL 1 DAY)"
+    return f"clock({day}, {literal(source.time_zone)}) - {day}"
+
+
+def instant(source: Source) -> str:
+    """``occurred_at``: TIMESTAMP in UTC, null where there is none, it cannot be read, or its clocks skipped it."""
+    if source.time_zone == "UTC":
+        return "coalesce(occurred_at_instant, occurred_at_local)"
+    placed = f'placed(occurred_at_local, {literal(source.time_zone)}, "before", "after")'
+    return f"coalesce(occurred_at_instant, TRY({placed}))"
+
+
+def uncounted(source: Source, given: Given) -> str | None:
+    """``occurred_at_uncounted``: the time is a number, and nobody said of what; null where that cannot be."""
+    if source.time_unit or source.date_format is not None or not given.values or not given.is_text:
+        return None
+    return (
+        "CASE WHEN occurred_at_instant IS NULL AND occurred_at_local IS NULL "
+        "THEN coalesce(is_count(occurred_at_given), FALSE) ELSE FALSE END"
+    )
+
+
+def words(source: Source, given: Given) -> str:
+    """``consent``: its words, blank ones left out; null where what was given is no list of texts."""
+    if not given.values:
+        return _NO_WORDS
+    read = "word_list(consent_given)" if given.is_text else "consent_given"
+    lookup = entry_of(source, "consent").lookup
+    if lookup:
+        read = f"list_transform({read}, lambda word: {with_lookup('word', lookup)})"
+    kept = f"list_filter({read}, lambda word: filled(word) IS NOT NULL)"
+    return f"CASE WHEN consent_given IS NULL THEN {_NO_WORDS} ELSE {kept} END"
+
+
+def given_pairs(given: Given) -> str:
+    """``attributes_pairs``: the pairs given as such; null where there are none or they cannot be read."""
+    if not given.values:
+        return f"CAST(NULL AS {PAIRS})"
+    if given.is_text:
+        return "pair_list(attributes_given)"
+    return "list_transform(attributes_given, lambda pair: {'key': pair.key, 'value': pair.value})"
+
+
+def pairs(given: Given, unknown: bool) -> str:
+    """``attributes``: all pairs, sorted by key, empty values left out; null where what was given are no pairs."""
+    if not given.values:
+        return _KEPT_PAIRS.format("attributes_unknown")
+    listed = "coalesce(attributes_pairs, [])"
+    kept = _KEPT_PAIRS.format(f"list_concat({listed}, attributes_unknown)" if unknown else listed)
+    keyless = "len(list_filter(attributes_pairs, lambda pair: pair.key IS NULL)) > 0"
+    unreadable = f"attributes_given IS NOT NULL AND (attributes_pairs IS NULL OR {keyless})"
+    return f"CASE WHEN {unreadable} THEN NULL ELSE list_sort({kept}) END"
