@@ -243,9 +243,9 @@ class KafkaSource:
                     f'"{to}" is offset {target} of {place.topic}[{place.partition}], which was read up to'
                     f" {position.next_offset} only: a rewind goes back, what lies between would be lost"
                 )
-            rewound[place.topic, place.partition] = Position(
-                max(target, begins[place].offset), position.resume
-            )
+            # never forward: where the log lost what was not yet read, the next plan has to see it
+            readable = min(max(target, begins[place].offset), position.next_offset)
+            rewound[place.topic, place.partition] = Position(readable, position.resume)
         return rewound
 
     # reading

@@ -298,6 +298,23 @@ def test_lost_offsets_stop_or_are_recorded(kafka, opened, topic, producer):
         assert plan(source, commit([end])).ranges == ()
 
 
+@pytest.mark.parametrize(
+    ("to", "offset"), [("earliest", 20), ("5", 20), ("30", 30), ("2026-09-21T14:13:20.035Z", 35)]
+)
+def test_a_rewind_goes_back_as_far_as_the_log_does(kafka, opened, producer, to, offset):
+    """To the beginning, an offset, or the first record at a time; what was not yet read is not skipped."""
+    topic = f"rewind-{offset}-{len(to)}"
+    kafka.create_topic(topic)
+    send(producer, topic, 100)
+    kafka.admin.delete_records({TopicPartition(topic, 0): 20})
+    source = opened(kafka, topic)
+    back = source.rewound({(topic, 0): Position(50, {"topic_id": "x"})}, to)
+    assert back == {(topic, 0): Position(offset, {"topic_id": "x"})}
+    assert source.rewound({(topic, 0): Position(7)}, "earliest") == {(topic, 0): Position(7)}
+    with pytest.raises(ValueError, match="a rewind goes back"):
+        source.rewound({(topic, 0): Position(50)}, "60")
+
+
 @BOTH_WAYS
 @pytest.mark.parametrize("on_gap", ["stop", "record"])
 def test_offsets_lost_while_reading(kafka, opened, topic, on_gap, whole_batches):
