@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+import duckdb
+
 from parcours.kpis.stage_conversion import create_statements
 from parcours.pipelines import commit
 from parcours.pipelines.build_journeys import build_journeys
@@ -127,7 +129,8 @@ class SliceLoop:
         self.store = store
         self.config = config
         self.observer = observer
-        self._runner = {"runner": runner, "runner_options": tuple(runner_options)}
+        self._runner = runner
+        self._runner_options = tuple(runner_options)
         self._rules = rules_of(config)
         started = _now()
         self.run = RunInfo(
@@ -143,7 +146,7 @@ class SliceLoop:
         self.staging = Path(config.store.staging or f"{store.path}.staging")
 
     @property
-    def connection(self):  # noqa: ANN201
+    def connection(self) -> duckdb.DuckDBPyConnection:
         """The store's connection."""
         return self.store.connection
 
@@ -254,7 +257,9 @@ class SliceLoop:
         with self.step("ingest"), self._watched(folder, plan):
             from parcours.pipelines.ingest_touchpoints import ingest_touchpoints  # noqa: PLC0415  Beam loads slowly
 
-            manifests = ingest_touchpoints(plan.ranges, self.config, folder, **self._runner)
+            manifests = ingest_touchpoints(
+                plan.ranges, self.config, folder, runner=self._runner, runner_options=self._runner_options
+            )
         for manifest in manifests:
             for warning in manifest.warnings:
                 self._warn(warning)
@@ -305,7 +310,9 @@ class SliceLoop:
             )
             buckets = sorted(history.iterdir()) if history.exists() else []
             rules = JourneyRules.of(self.config.journey)
-            return build_journeys(buckets, rows, rules, folder, **self._runner)
+            return build_journeys(
+                buckets, rows, rules, folder, runner=self._runner, runner_options=self._runner_options
+            )
 
     def rebuild(self) -> None:
         """Build every profile anew by the rules in force, in one commit."""

@@ -55,7 +55,7 @@ class Store:
             raise
 
     def _connect(self, memory_limit: str, read_only: bool) -> duckdb.DuckDBPyConnection:
-        settings = {
+        settings: dict[str, str | bool | int | float | list[str]] = {
             "memory_limit": memory_limit,
             "temp_directory": f"{self.path}.tmp",
             "checkpoint_threshold": WAL_LIMIT,

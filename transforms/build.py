@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -48,20 +49,27 @@ def build_bucket(history: Path, folder: Path, rules: JourneyRules, threads: int)
     files: dict[str, str] = {}
     with duckdb.connect(config={"threads": threads, "preserve_insertion_order": "false"}) as connection:
         source = str(history / "*.parquet") if history.is_dir() else str(history)
-        connection.execute(f"CREATE TABLE history AS FROM read_parquet('{source.replace(chr(39), chr(39) * 2)}', hive_partitioning = false)")
+        connection.execute(
+            f"CREATE TABLE history AS FROM read_parquet({_literal(source)}, hive_partitioning = false)"
+        )
         build_journeys(connection, rules)
         for relation in BUILT:
             name = f"built-{relation}-{uuid.uuid4().hex}.parquet"
-            write_whole(
-                folder / name,
-                lambda path, relation=relation: connection.execute(
-                    f"COPY built_{relation} TO '{str(path).replace(chr(39), chr(39) * 2)}' (FORMAT parquet, COMPRESSION lz4_raw)"
-                ),
-            )
+            write_whole(folder / name, partial(_copy, connection, relation))
             files[relation] = name
     built = BuiltBucket(history.name, files)
-    write_whole(_manifest(folder, history.name), lambda path: path.write_text(json.dumps(asdict(built)), "utf-8"))
+    write_whole(
+        _manifest(folder, history.name), lambda path: path.write_text(json.dumps(asdict(built)), "utf-8")
+    )
     return built
+
+
+def _copy(connection: duckdb.DuckDBPyConnection, relation: str, path: Path) -> None:
+    connection.execute(f"COPY built_{relation} TO {_literal(path)} (FORMAT parquet, COMPRESSION lz4_raw)")
+
+
+def _literal(path: str | Path) -> str:
+    return "'" + str(path).replace("'", "''") + "'"
 
 
 def _manifest(folder: Path, bucket: str) -> Path:

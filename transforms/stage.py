@@ -12,6 +12,7 @@ import uuid
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,17 @@ from parcours.transforms.elements import PlannedRange, RangeEnd, ValidatedBatch
 
 _RANGE_BITS = 40
 
-DICTIONARY = ["event_type", "stage", "channel", "source", "campaign", "product", "currency", "survey", "experiment"]
+DICTIONARY = [
+    "event_type",
+    "stage",
+    "channel",
+    "source",
+    "campaign",
+    "product",
+    "currency",
+    "survey",
+    "experiment",
+]
 """Columns with few words: worth a dictionary. For ids and hashes building one is lost time."""
 
 
@@ -85,15 +96,14 @@ def stage_batch(batch: ValidatedBatch, folder: Path) -> StagedBatch:
             names.append(None)
             continue
         path = folder / f"{kind}-{uuid.uuid4().hex}.parquet"
-        dictionary = [name for name in DICTIONARY if name in table.column_names] if kind == "touchpoints" else False
-        write_whole(
-            path,
-            lambda whole, table=table, dictionary=dictionary: pq.write_table(
-                table, whole, compression="lz4", use_dictionary=dictionary, write_statistics=False
-            ),
-        )
+        write_whole(path, partial(_write_parquet, table))
         names.append(path.name)
     return StagedBatch(batch.range.id, names[0], names[1], valid.num_rows, invalid.num_rows)
+
+
+def _write_parquet(table: pa.Table, path: Path) -> None:
+    words = [name for name in DICTIONARY if name in table.column_names]
+    pq.write_table(table, path, compression="lz4", use_dictionary=words, write_statistics=False)
 
 
 def manifest_path(folder: Path, range_id: int) -> Path:
