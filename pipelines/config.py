@@ -89,7 +89,7 @@ def read_config(
         environ: the environment.
         check_files: whether the files that sources read must be there. Not for commands that only look at the
             store: loaded files may be moved away.
-        only_store: leave all but ``[store]`` aside, for those who look at a store without its sources' secrets.
+        only_store: leave all but ``[store]`` aside, for who looks at a store without its sources' secrets.
 
     Raises:
         ConfigError: something is wrong; it lists everything that is.

@@ -114,7 +114,7 @@ class RichObserver(SilentObserver):
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            console=Console(stderr=True),
+            console=Console(file=sys.stderr),  # this one: stderr is another while workers are kept silent
             transient=True,
         )
         self._task = self._progress.add_task("start", total=None)

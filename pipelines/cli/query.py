@@ -30,6 +30,7 @@ TABLE_ROWS = 1_000
 parcours query "SELECT * FROM kpi_stage_conversion WHERE grain = 'year'"
 parcours query "SELECT channel, count(*) AS n FROM touchpoints GROUP BY ALL ORDER BY n DESC"
 parcours query "FROM journeys" --format csv > journeys.csv
+parcours query - < funnel.sql
 """,
 )
 @click.argument("sql")
@@ -48,9 +49,12 @@ def command(
 ) -> None:
     """Run SQL on the store. Changes nothing.
 
+    SQL may be - to read it from standard input. A table shows numbers to four decimals; csv and json in full.
     While a run holds the store, it exits with 4 and names the holder.
     """
     session.json = format_ == "json"
+    if sql == "-":
+        sql = sys.stdin.read()
     loaded = read(session, config_files, database, only_store=True)
 
     import duckdb  # noqa: PLC0415, slow to load

@@ -6,7 +6,7 @@ import click
 from parcours.pipelines.cli.exits import Session
 from parcours.pipelines.cli.options import config_options, read
 from parcours.pipelines.cli.root import parcours_command
-from parcours.pipelines.cli.run import DEFAULT_RUNNER, report
+from parcours.pipelines.cli.run import DEFAULT_RUNNER, report, silent_workers
 
 
 @parcours_command(
@@ -33,6 +33,6 @@ def command(
     from parcours.pipelines import slices  # noqa: PLC0415, loads DuckDB and pyarrow
     from parcours.pipelines.observe import observer_for  # noqa: PLC0415
 
-    with observer_for(session.secrets.mask, quiet=as_json) as observer:
+    with observer_for(session.secrets.mask, quiet=as_json) as observer, silent_workers(session):
         result = slices.rebuild(loaded.config, runner=runner, observer=observer)
     return report(session, result)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from typing import Any
 
 NO_EDGE = 10_000
@@ -51,9 +52,11 @@ def print_table(
 
 
 def show(value: Any) -> str:
-    """Write one value as people read it."""
-    if isinstance(value, int) and not isinstance(value, bool):
+    """Write one value as people read it: thousands apart, at most four decimals where they say anything."""
+    if isinstance(value, int | Decimal) and not isinstance(value, bool):
         return f"{value:,}"
+    if isinstance(value, float):
+        return f"{round(value, 4):,}" if abs(value) >= 0.001 else f"{value:.3g}"
     return str(value)
 
 

@@ -6,7 +6,8 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -21,19 +22,27 @@ if TYPE_CHECKING:
 
 DEFAULT_RUNNER = "FnApiRunner"
 
+_SHOW_CURSOR = b"\x1b[?25h"
+"""Progress bars hide it."""
+
 _COUNTS = ("loaded", "duplicate", "quarantined", "suppressed")
 
 
 @contextmanager
 def stop_on_signal() -> Iterator[threading.Event]:
-    """Let the first SIGINT or SIGTERM end the work cleanly, and the next one at once."""
+    """Let the first SIGINT or SIGTERM end the work cleanly, and the next one end the process at once.
+
+    At once means without unwinding: a pipeline's threads cannot be ended, and would write tracebacks over files
+    that are gone. What was not committed is done again by the next run, as after any crash.
+    """
     stop = threading.Event()
 
     def on_signal(_: int, __: FrameType | None) -> None:
-        if stop.is_set():
-            raise KeyboardInterrupt
-        stop.set()
         # not print: a signal may arrive in the middle of another write to the same buffer
+        if stop.is_set():
+            os.write(2, (_SHOW_CURSOR if os.isatty(2) else b"") + b"interrupted\n")
+            os._exit(exits.INTERRUPTED)
+        stop.set()
         os.write(2, b"\nstopping after this slice; interrupt again to stop at once\n")
 
     before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -42,6 +51,16 @@ def stop_on_signal() -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def silent_workers(session: Session) -> Iterator[None]:
+    """Keep the tracebacks that Beam's workers print, beside raising them, for ``--debug``."""
+    if session.debug:
+        yield
+        return
+    with Path(os.devnull).open("w") as nothing, redirect_stderr(nothing):
+        yield
 
 
 def report(session: Session, result: RunResult, *, exit_nothing: bool = False) -> int:
@@ -128,5 +147,6 @@ def command(
     with observer_for(session.secrets.mask, quiet=as_json) as observer, stop_on_signal() as stop:
         for warning in loaded.warnings:
             observer.warn(warning)
-        result = slices.run(loaded.config, follow=follow, runner=runner, observer=observer, stop=stop)
+        with silent_workers(session):
+            result = slices.run(loaded.config, follow=follow, runner=runner, observer=observer, stop=stop)
     return report(session, result, exit_nothing=exit_nothing)

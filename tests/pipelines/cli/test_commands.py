@@ -289,6 +289,26 @@ def test_following_ends_cleanly_on_a_signal(project, number):
     assert status.exists()
 
 
+def test_a_second_interrupt_ends_at_once_and_loses_nothing(project, parcours, manifest):
+    """Ctrl-C twice in the middle of a slice ends with 130 and no traceback; the next run loads everything."""
+    options = ["run", "--database", "twice.duckdb"]
+    command = [sys.executable, "-m", "parcours.pipelines.cli", *options, "--follow"]
+    with subprocess.Popen(command, cwd=project, stderr=subprocess.PIPE, text=True) as following:
+        attempts = project / "twice.duckdb.staging"
+        deadline = time.monotonic() + 60
+        while not list(attempts.glob("attempt-*")) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        following.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+        following.send_signal(signal.SIGINT)
+        _, err = following.communicate(timeout=60)
+    assert following.returncode == 130, err
+    assert "Traceback" not in err
+    assert parcours(*options, cwd=project).code == 0
+    count = parcours("query", "SELECT count(*) AS n FROM touchpoints", *options[1:], "--format", "csv").out
+    assert count == f"n\n{manifest['events']}\n"
+
+
 def test_a_reader_that_has_seen_enough_is_no_error(project):
     """``parcours query … | head`` ends without a complaint."""
     command = (
