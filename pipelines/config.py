@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from parcours.pipelines.config_checks import Checker
 from parcours.pipelines.layers import COMMAND_LINE, Layer, Place, Resolver, by_name, merge, read_layer, walk
 from parcours.pipelines.mistakes import ConfigError, Mistake
 from parcours.pipelines.secrets import MASK, Secrets, looks_secret
 from parcours.pipelines.toml_text import plain
 from parcours.schemas.config import Config
-from pydantic import ValidationError
 
 DEFAULT_FILE = Path("parcours.toml")
 """The config that commands read when no other is named."""

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any, get_args, get_origin
 from zoneinfo import available_timezones
 
+from pydantic import BaseModel
+
 from parcours.pipelines.layers import Layer, Place, is_path, near_file, origin, show_place
 from parcours.pipelines.mistakes import Mistake, nearest
 from parcours.pipelines.secrets import MASK, Secrets, looks_secret
 from parcours.schemas.config import ROLES, STAGES, Config, source_problems
 from parcours.schemas.touchpoint import FIELDS
-from pydantic import BaseModel
 
 _KINDS = {
     "model_type": "should be a table",

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+
 from parcours.pipelines.mistakes import nearest
 from parcours.pipelines.toml_text import plain, to_toml
 from parcours.schemas.config import STAGES, Config, Source

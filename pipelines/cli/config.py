@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import click
+
 from parcours.pipelines.cli.exits import Session
 from parcours.pipelines.cli.options import config_options, read
 from parcours.pipelines.cli.root import SuggestingGroup, parcours_command

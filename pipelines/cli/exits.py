@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import click
+
 from parcours.pipelines.secrets import Secrets
 
 DONE = 0

@@ -6,6 +6,7 @@ from importlib import resources
 from pathlib import Path
 
 import click
+
 from parcours.pipelines.cli.exits import Session
 from parcours.pipelines.cli.root import parcours_command
 

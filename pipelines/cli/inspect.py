@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
 from parcours.pipelines.cli.exits import Session
 from parcours.pipelines.cli.options import config_options, file_options, file_source, read
 from parcours.pipelines.cli.render import print_table

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
 from parcours.pipelines.cli.exits import Session
 
 if TYPE_CHECKING:

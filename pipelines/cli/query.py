@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import click
+
 from parcours.pipelines.cli.exits import Session
 from parcours.pipelines.cli.options import config_options, read
 from parcours.pipelines.cli.render import print_table
@@ -58,6 +59,7 @@ def command(
     loaded = read(session, config_files, database, only_store=True)
 
     import duckdb  # noqa: PLC0415, slow to load
+
     from parcours.pipelines.store import Store  # noqa: PLC0415, loads DuckDB
 
     options = loaded.config.store

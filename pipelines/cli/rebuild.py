@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import click
+
 from parcours.pipelines.cli.exits import Session
 from parcours.pipelines.cli.options import config_options, read
 from parcours.pipelines.cli.root import parcours_command

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import click
+
 from parcours.pipelines.cli.exits import EXIT_CODES, Session
 from parcours.pipelines.mistakes import nearest
 

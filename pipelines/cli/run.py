@@ -12,6 +12,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
+
 from parcours.pipelines.cli import exits
 from parcours.pipelines.cli.exits import Session
 from parcours.pipelines.cli.options import config_options, file_options, file_source, read
@@ -32,8 +33,8 @@ _COUNTS = ("loaded", "duplicate", "quarantined", "suppressed")
 def stop_on_signal() -> Iterator[threading.Event]:
     """Let the first SIGINT or SIGTERM end the work cleanly, and the next one end the process at once.
 
-    At once means without unwinding: a pipeline's threads cannot be ended, and would write tracebacks over files
-    that are gone. What was not committed is done again by the next run, as after any crash.
+    At once means without unwinding: a pipeline's threads cannot be ended, and would write tracebacks over
+    files that are gone. What was not committed is done again by the next run, as after any crash.
     """
     stop = threading.Event()
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+
 from parcours.pipelines.cli.exits import Session
 from parcours.pipelines.cli.root import parcours_command
 

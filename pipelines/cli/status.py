@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
+
 from parcours.pipelines.cli.exits import Session
 from parcours.pipelines.cli.options import config_options, read
 from parcours.pipelines.cli.render import print_table

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+
 from parcours.pipelines.config import ConfigError, load_config, read_config
 from parcours.pipelines.secrets import Secrets, looks_secret
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from parcours.pipelines.toml_text import duration_text, plain, to_toml
 from parcours.schemas.config import parse_duration
 

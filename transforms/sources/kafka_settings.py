@@ -8,8 +8,9 @@ from difflib import get_close_matches
 from typing import Any
 
 from kafka import KafkaConsumer
-from parcours.schemas.config import Source
 from pydantic import SecretStr
+
+from parcours.schemas.config import Source
 
 OURS: dict[str, Any] = {
     "auto_offset_reset": "none",  # an offset that the log does not have is an event, not a reason to jump

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+
 from parcours.pipelines.cli.exits import run_guarded
 from parcours.pipelines.cli.root import root
 

@@ -11,6 +11,7 @@ import sys
 import time
 
 import pytest
+
 from parcours.pipelines.cli.exits import run_guarded
 from parcours.pipelines.cli.root import root
 from parcours.pipelines.store import Store

@@ -2,6 +2,7 @@
 
 import click
 import pytest
+
 from parcours.pipelines.cli.options import file_source, mapping
 
 

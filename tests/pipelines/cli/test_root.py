@@ -6,6 +6,7 @@ import sys
 
 import click
 import pytest
+
 from parcours.pipelines.cli.exits import ERRORS, EXIT_CODES, describe, run_guarded
 from parcours.pipelines.cli.root import COMMANDS, root
 from parcours.pipelines.mistakes import ConfigError, Mistake
