@@ -1,4 +1,4 @@
-"""The row filter made from the rules: one pass that says which rule each row breaks first, and by what value."""
+"""The row filter made from the rules: in one pass, which rule each row breaks first, and by what value."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def applicable(rules: Sequence[Rule], empty: Collection[str]) -> tuple[Rule, ...
 
 
 def broken_rule_sql(rules: Sequence[Rule]) -> str:
-    """Return the SQL expression of the place (UTINYINT, from 0) of the first broken rule; null where none is."""
+    """Return the SQL expression of the first broken rule's place (UTINYINT, from 0); null where none is."""
     cases = " ".join(f"WHEN {rule.broken} THEN {place}" for place, rule in enumerate(rules))
     return f"CAST(CASE {cases} END AS UTINYINT)"
 

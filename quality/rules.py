@@ -1,8 +1,9 @@
-"""The rules that a record must keep, in the order in which they are tried: the first broken one is the reason.
+"""The rules that a record must keep, in the order they are tried in: the first broken one is the reason.
 
-A rule's condition is SQL over the mapped fields of ``parcours.transforms.mapping``: the fields of the contract under
-their names, ``<field>_given`` (what the source gave, null where nothing), ``<text field>_nested``,
-``<number>_digits`` (its digits, null where it is not a number), ``occurred_at_uncounted`` and ``tombstone``.
+A rule's condition is SQL over the mapped fields of ``parcours.transforms.mapping``: the fields of the
+contract under their names, ``<field>_given`` (what the source gave, null where nothing), ``<text
+field>_nested``, ``<number>_digits`` (its digits, null where it is not a number), ``occurred_at_uncounted``
+and ``tombstone``.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ def row_rules(validation: Validation) -> tuple[Rule, ...]:
             "customer_id.not_reserved", "customer_id", "reserved_id",
             "starts_with(customer_id, 'anon:')", "customer_id",
             'customer_id is "{value}": ids that begin with anon: are reserved for anonymous profiles',
-            "customer_id vaut « {value} » : les identifiants qui commencent par anon: sont réservés aux profils anonymes",
+            "customer_id vaut « {value} » : les identifiants en anon: sont réservés aux profils anonymes",
             "customer_id",
         ),
         *_time(validation.min_time.replace(tzinfo=None), validation.max_future),
@@ -96,7 +97,7 @@ def row_rules(validation: Validation) -> tuple[Rule, ...]:
         *_number("cost"),
         *_survey(),
         _is_list("consent", "texts", "textes"),
-        _is_list("attributes", "pairs of key and value, or an object", "paires de clé et valeur, ou un objet"),
+        _is_list("attributes", "pairs of key and value, or an object", "paires clé et valeur, ou un objet"),
     )  # fmt: skip
 
 
@@ -106,7 +107,7 @@ def _listed(words: tuple[str, ...] | list[str]) -> str:
 
 def _is_text(field: str) -> Rule:
     return Rule(
-        f"{field}.text", field, "wrong_type", f"{field}_nested", f"coalesce({field}, '(an object or a list)')",
+        f"{field}.text", field, "wrong_type", f"{field}_nested", field,
         f"{field} is {{value}}, an object or a list; it is a text",
         f"{field} vaut {{value}}, un objet ou une liste ; c'est un texte",
         f"{field}_nested",
@@ -128,7 +129,8 @@ def _required() -> list[Rule]:
         )
     ]  # fmt: skip
     person = Rule(
-        "person.required", "customer_id", "missing_field", "customer_id IS NULL AND anonymous_id IS NULL", "NULL",
+        "person.required", "customer_id", "missing_field",
+        "customer_id IS NULL AND anonymous_id IS NULL", "NULL",
         "customer_id and anonymous_id are both missing; a touchpoint has at least one of them",
         "customer_id et anonymous_id manquent ; un point de contact a au moins l'un des deux",
     )  # fmt: skip
@@ -154,26 +156,27 @@ def _time(min_time: datetime, max_future: timedelta) -> list[Rule]:
         Rule(
             "occurred_at.unit", "occurred_at", "wrong_type", "occurred_at_uncounted", given,
             "occurred_at is the number {value}; say what it counts with time_unit = \"s\", \"ms\" or \"us\"",
-            "occurred_at est le nombre {value} ; dites ce qu'il compte par time_unit = \"s\", \"ms\" ou \"us\"",
+            "occurred_at est le nombre {value} ; dites de quoi par time_unit = \"s\", \"ms\" ou \"us\"",
             "occurred_at_uncounted",
         ),
         Rule(
             "occurred_at.readable", "occurred_at", "invalid_time",
             "occurred_at IS NULL", given,
-            'occurred_at is "{value}", which is no time in the source\'s format, or one that its clocks skipped',
-            "occurred_at vaut « {value} », qui n'est pas une heure au format de la source, ou que ses horloges ont sautée",
+            'occurred_at is "{value}": no time in the format of the source, or one that its clocks skipped',
+            "occurred_at vaut « {value} » : pas une heure au format de la source, ou sautée par ses horloges",
         ),
         Rule(
             "occurred_at.range", "occurred_at", "invalid_time",
-            f"occurred_at < TIMESTAMP '{min_time}' OR occurred_at >= TIMESTAMP '{END_OF_TIME}'", given,
+            f"occurred_at < TIMESTAMP '{min_time}' OR occurred_at >= TIMESTAMP '{END_OF_TIME}'",
+            given,
             f'occurred_at is "{{value}}"; times go from min_time, {min_time}, to {END_OF_TIME:%Y-%m-%d}',
-            f"occurred_at vaut « {{value}} » ; les heures vont de min_time, {min_time}, à {END_OF_TIME:%Y-%m-%d}",
+            f"occurred_at vaut « {{value}} » ; les heures vont de {min_time} à {END_OF_TIME:%Y-%m-%d}",
         ),
         Rule(
             "occurred_at.not_future", "occurred_at", "time_in_future",
             f"occurred_at > broker_timestamp + to_microseconds({future})", given,
             f'occurred_at is "{{value}}", more than {hours} h (max_future) after the broker received it',
-            f"occurred_at vaut « {{value}} », plus de {hours} h (max_future) après la réception par le broker",
+            f"occurred_at vaut « {{value}} », plus de {hours} h (max_future) après l'arrivée au broker",
             "broker_timestamp",
         ),
     ]  # fmt: skip
@@ -195,7 +198,7 @@ def _number(field: str) -> list[Rule]:
         Rule(
             f"{field}.number", field, "wrong_type", f"{unread} AND {field}_digits IS NULL", given,
             f'{field} is "{{value}}", which is no number as the source writes them (see decimal_mark)',
-            f"{field} vaut « {{value}} », qui n'est pas un nombre comme la source les écrit (voir decimal_mark)",
+            f"{field} vaut « {{value}} », pas un nombre comme la source les écrit (voir decimal_mark)",
             f"{field}_given",
         ),
         Rule(

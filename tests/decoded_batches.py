@@ -1,9 +1,10 @@
-"""Decoded batches for tests: the same records as JSON documents, as texts of a CSV file, or as typed columns."""
+"""Decoded batches for tests: records as JSON documents, as texts of a CSV file, or as typed columns."""
 
 import json
 from functools import cache
 
 import pyarrow as pa
+
 from parcours.schemas.config import Config, Source
 from parcours.schemas.touchpoint import RAW, REJECTED, TOUCHPOINT
 from parcours.transforms.elements import REJECT_NOTE, DecodedBatch, DecodedPart, PlannedRange, SourceBatch

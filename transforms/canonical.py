@@ -1,11 +1,12 @@
 """The one text of a touchpoint's contents: what makes two records with one event_id equal or not.
 
-Two contents are equal exactly if their values are: texts as they are, times as microseconds since 1970, amounts
-as their exact DECIMAL(18,4) text, the score as a number, consent in its given order, attributes in theirs. In a
-touchpoint attributes are already sorted by key, then value, and consent and attributes are lists, never null.
+Two contents are equal exactly if their values are: texts as they are, times as microseconds since 1970,
+amounts as their exact DECIMAL(18,4) text, the score as a number, consent in its given order, attributes in
+theirs. In a touchpoint attributes are already sorted by key, then value, and consent and attributes are
+lists, never null.
 
-The hash is taken over the values alone, in the contract's order: the names say nothing that the order does not,
-and hashing is a third of what validation costs. People are shown the same values with their names.
+The hash is taken over the values alone, in the contract's order: the names say nothing that the order does
+not, and hashing is a third of what validation costs. People are shown the same values with their names.
 """
 
 from __future__ import annotations

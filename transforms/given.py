@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import pyarrow as pa
+
 from parcours.schemas.config import MapEntry, Source
 from parcours.schemas.touchpoint import FIELDS
 from parcours.transforms.shapes import Path, Shape, Value, find, literal
@@ -16,13 +17,14 @@ NUMBERS = (*AMOUNTS, "score")
 TYPED = ("occurred_at", *NUMBERS, "consent", "attributes")
 TEXTS = tuple(name for name in FIELDS.names if name not in TYPED)
 
+
 @dataclass(frozen=True)
 class Envelope:
     """Where records stand inside what carries them.
 
     ``records`` are the prefixes a record may have, first choice first; ``around`` are further prefixes that a
-    configured path may use; ``defaults`` are paths of the envelope that fill our fields where nothing else does;
-    where ``operations`` is given, a record that is absent, or whose operation is ``d``, is a tombstone.
+    configured path may use; ``defaults`` are paths of the envelope that fill our fields where nothing else
+    does; where ``operations`` is given, a record that is absent, or whose operation is ``d``, is a tombstone.
     """
 
     records: tuple[Path, ...] = ((),)

@@ -1,9 +1,9 @@
 """From a source's own fields to ours: the configured mapping as one SQL query over a decoded part.
 
-The query is a chain of subqueries, each over the one before: the text at each path, our fields as they were given,
-and the readings of times, numbers and lists step by step, so that a costly step is computed only for rows that need
-it. The relation ``part`` has ``row``, ``broker_timestamp``, where event ids are generated ``generated_id``, and
-either ``document`` or the source's columns.
+The query is a chain of subqueries, each over the one before: the text at each path, our fields as they were
+given, and the readings of times, numbers and lists step by step, so that a costly step is computed only for
+rows that need it. The relation ``part`` has ``row``, ``broker_timestamp``, where event ids are generated
+``generated_id``, and either ``document`` or the source's columns.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ IDS = tuple(name for name in FIELDS.names if name.endswith("_id"))
 class Mapped:
     """The mapping of one kind of part.
 
-    ``sql`` selects from ``part`` the fields of the contract under their names, before any look-up, and beside them
-    ``row``, ``broker_timestamp``, ``tombstone``, ``inexact``, for each text ``<field>_nested``, for each other field
-    ``<field>_given`` (as the source gave it), for each number ``<field>_digits``, and ``occurred_at_uncounted``.
-    ``empty`` names the columns that are null or false in every row.
+    ``sql`` selects from ``part`` the fields of the contract under their names, before any look-up, and beside
+    them ``row``, ``broker_timestamp``, ``tombstone``, ``inexact``, for each text ``<field>_nested``, for each
+    other field ``<field>_given`` (as the source gave it), for each number ``<field>_digits``, and
+    ``occurred_at_uncounted``. ``empty`` names the columns that are null or false in every row.
     """
 
     sql: str
@@ -52,7 +52,7 @@ class _Chain:
 
     def then(self, columns: Mapping[str, str], *, keep: str = "*") -> None:
         listed = ", ".join([keep, *(f'{sql} AS "{name}"' for name, sql in columns.items())])
-        self.sql = f"(SELECT {listed} FROM {self.sql})"  # noqa: S608 - every text in it is a literal
+        self.sql = f"(SELECT {listed} FROM {self.sql})"
 
     def condition(self, name: str, sql: str | None) -> dict[str, str]:
         """Return a column that is true or false; note it where it is never true."""
@@ -68,8 +68,8 @@ def map_part(
     Args:
         source: the source's mapping and how it writes values.
         shape: where a path leads in the part.
-        attributes: the paths of unknown fields that are kept, each under its last name; null: of documents, all
-            fields that the mapping does not read, whatever their number.
+        attributes: the paths of unknown fields that are kept, each under its last name; null: of documents,
+            all fields that the mapping does not read, whatever their number.
         ignored_ids: texts that are no id.
     """
     envelope = ENVELOPES[source.envelope]
@@ -84,7 +84,9 @@ def map_part(
         | {"attributes_unknown": unknown or readings.NO_PAIRS},
         keep="row, broker_timestamp",
     )
-    ids = [f"{readings.without_ignored(name, ignored_ids)} AS {name}" for name in IDS if name not in chain.empty]
+    ids = [
+        f"{readings.without_ignored(name, ignored_ids)} AS {name}" for name in IDS if name not in chain.empty
+    ]
     chain.then(
         {f"{name}_plain": readings.plain_number(source, fields[name], name) for name in NUMBERS}
         | {"occurred_at_instant": readings.given_instant(source, fields["occurred_at"])},
@@ -96,7 +98,9 @@ def map_part(
         | {"attributes_pairs": readings.given_pairs(fields["attributes"])}
     )
     if source.time_zone != "UTC":
-        chain.then({"before": readings.clock_offset(source, "-"), "after": readings.clock_offset(source, "+")})
+        chain.then(
+            {"before": readings.clock_offset(source, "-"), "after": readings.clock_offset(source, "+")}
+        )
     chain.then(
         {name: readings.amount(name) for name in AMOUNTS}
         | {"score": readings.score(), "occurred_at": readings.instant(source)}
@@ -155,7 +159,7 @@ def _tombstone(shape: Shape, envelope: Envelope) -> str | None:
 
 
 def _inexact(shape: Shape, empty: set[str]) -> str:
-    """Rows that must be read again from the text of their numbers: their doubles may hide what was written."""
+    """Rows to be read again from the text of their numbers: their doubles may hide what was written."""
     if not isinstance(shape, Documents) or shape.rewritten:
         return "FALSE"
     amounts = [f"inexact_amount({name}_given, {name}_digits)" for name in AMOUNTS if name not in empty]

@@ -1,4 +1,4 @@
-"""Queries over Arrow tables that are planned once: planning a wide query costs as much as running it on 10,000 rows."""
+"""Queries over Arrow tables, planned once: planning a wide query costs as much as 20,000 of its rows."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pyarrow as pa
 
 @dataclass
 class _Feed:
-    """What a prepared query reads: DuckDB asks it for its stream at every run, so the table may be exchanged."""
+    """What a prepared query reads: DuckDB asks for its stream at every run, so the table may be exchanged."""
 
     table: pa.Table
 
@@ -24,7 +24,7 @@ class _Feed:
 
 
 class PreparedQueries:
-    """Prepared queries of one connection, each over a relation called ``part``; the least used are forgotten."""
+    """Prepared queries of one connection, each over a relation ``part``; the least used are forgotten."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, most: int = 32) -> None:
         self._connection = connection

@@ -1,7 +1,7 @@
 """How the given values become times, numbers and lists: SQL made of the macros in ``readers.sql``.
 
-Each function returns the expression of one column. A reading that takes several steps has a column for each, so that
-the next step is computed only for the rows that need it.
+Each function returns the expression of one column. A reading that takes several steps has a column for each,
+so that the next step is computed only for the rows that need it.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pyarrow as pa
+
 from parcours.schemas.config import Source
 from parcours.transforms.given import Given, entry_of, with_lookup
 from parcours.transforms.shapes import literal
@@ -37,11 +38,15 @@ def plain_number(source: Source, given: Given, name: str) -> str:
     if name == "score":
         read = "CASE WHEN isfinite(score_given) THEN score_given END"
         return "CAST(NULL AS DOUBLE)" if given.is_text else read
-    return f"plain_amount({name}_given, {_mark(source, name)})" if given.is_text else f"plain_double({name}_given)"
+    return (
+        f"plain_amount({name}_given, {_mark(source, name)})"
+        if given.is_text
+        else f"plain_double({name}_given)"
+    )
 
 
 def digits(source: Source, given: Given, name: str) -> str:
-    """``<number>_digits``: the number's text with a point, where it is not plain; null where it is no number."""
+    """``<number>_digits``: the text of a number that is not plain, with a point; null where it is none."""
     if given.is_text:
         return f"CASE WHEN {name}_plain IS NULL THEN written_number({name}_given, {_mark(source, name)}) END"
     return f"CASE WHEN {name}_plain IS NULL AND isfinite({name}_given) THEN CAST({name}_given AS VARCHAR) END"
@@ -105,7 +110,7 @@ def clock_offset(source: Source, sign: str) -> str:
 
 
 def instant(source: Source) -> str:
-    """``occurred_at``: TIMESTAMP in UTC, null where there is none, it cannot be read, or its clocks skipped it."""
+    """``occurred_at``: TIMESTAMP in UTC; null where there is none, or none that can be read or that was."""
     if source.time_zone == "UTC":
         return "coalesce(occurred_at_instant, occurred_at_local)"
     placed = f'placed(occurred_at_local, {literal(source.time_zone)}, "before", "after")'
@@ -144,7 +149,7 @@ def given_pairs(given: Given) -> str:
 
 
 def pairs(given: Given, unknown: bool) -> str:
-    """``attributes``: all pairs, sorted by key, empty values left out; null where what was given are no pairs."""
+    """``attributes``: all pairs by key, empty values left out; null where what was given are no pairs."""
     if not given.values:
         return _KEPT_PAIRS.format("attributes_unknown")
     listed = "coalesce(attributes_pairs, [])"

@@ -20,9 +20,9 @@ def literal(text: str) -> str:
 class Value:
     """What stands at one path.
 
-    ``text`` is its VARCHAR expression and ``typed`` the same value in the type ``type``. ``nested`` is true where
-    it is an object or a list; ``number`` where the format itself says that it is a number, so that no decimal mark
-    of a country can be in it. Both are expressions, or null where they are false in every row.
+    ``text`` is its VARCHAR expression and ``typed`` the same value in the type ``type``. ``nested`` is true
+    where it is an object or a list; ``number`` where the format itself says that it is a number, so that no
+    decimal mark of a country can be in it. Both are expressions, or null where they are false in every row.
     """
 
     text: str
@@ -66,7 +66,7 @@ class Documents:
 
     Args:
         keys: for each prefix that records may stand under, the names found under it in any row.
-        rewritten: numbers are read from ``written``, the document with every number as the text that was written.
+        rewritten: numbers are read from ``written``, the document with every number as it was written.
     """
 
     keys: Mapping[Path, frozenset[str]]
@@ -103,7 +103,8 @@ class Documents:
         if not self._pointers:
             return "part"
         exact = f", json_extract_string(written, {listed}) AS exact" if self.rewritten else ""
-        return f"(SELECT *, json_extract_string(document, {listed}) AS found{exact} FROM part)"
+        found = f"json_extract_string(document, {listed}) AS found"
+        return f"(SELECT *, {found}{exact} FROM part)"
 
 
 def pointer_to(path: Path) -> str:

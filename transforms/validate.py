@@ -1,7 +1,7 @@
 """From decoded tables to valid touchpoints: the mapping and the row filter, run by DuckDB on whole batches.
 
-One bad row never spoils its batch: the generated query raises for no content, and every row comes out either as a
-touchpoint or as a rejected record that names the first rule it broke.
+One bad row never spoils its batch: the generated query raises for no content, and every row comes out either
+as a touchpoint or as a rejected record that names the first rule it broke.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from importlib import resources
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
+
 from parcours.quality.filter import applicable, broken_rule_sql, explain, offending_value_sql
 from parcours.quality.rules import Rule, row_rules
 from parcours.schemas.config import Config, Source
@@ -42,8 +43,9 @@ def make_validator(source: Source, config: Config) -> Validator:
 class Validator:
     """Validates the batches of one source. Used by one thread; owns an in-memory DuckDB.
 
-    ``hashed`` says that event ids are generated from the contents, so that equal rows of one file need a suffix.
-    ``dropped_names`` counts, over all batches so far, the rows that had an unknown field which is not kept.
+    ``hashed`` says that event ids are generated from the contents, so that equal rows of one file need a
+    suffix. ``dropped_names`` counts, over all batches so far, the rows that had an unknown field which is not
+    kept.
     """
 
     def __init__(self, source: Source, config: Config) -> None:
@@ -92,7 +94,7 @@ class Validator:
         )
 
     def _judge(self, decoded: DecodedBatch, part: DecodedPart) -> list[tuple[pa.Table, tuple[Rule, ...]]]:
-        """Say of each row of a part what it is and which rule it breaks: tables with the rules they refer to."""
+        """Say of each row what it is and which rule it breaks: tables, with the rules they refer to."""
         table = self._input(decoded, part)
         if part.kind == "columns":
             columns = part.table.drop_columns(["row"])
@@ -143,15 +145,14 @@ class Validator:
         """Find the names in documents.
 
         Returns:
-            Under each prefix the names that matter; the paths of those that become attributes, null if they are
-            too many for that.
+            Under each prefix the names that matter; the paths of those that become attributes, null if they
+            are too many for that.
         """
         keys, kept = {}, []
         for prefix in self._envelope.prefixes:
             names = f"json_keys(document, {literal(pointer_to(prefix))})" if prefix else "json_keys(document)"
-            query = (
-                f"SELECT key, count(*) AS rows FROM (SELECT unnest({names}) AS key FROM part) GROUP BY key"
-            )
+            each = f"(SELECT unnest({names}) AS key FROM part)"
+            query = f"SELECT key, count(*) AS rows FROM {each} GROUP BY key"
             found = self._queries.run(("names", prefix), partial(str, query), table.select(["document"]))
             counts = dict(zip(found["key"].to_pylist(), found["rows"].to_pylist(), strict=True))
             unknown = counts.keys() - self._consumed if prefix in self._envelope.records else set()
@@ -169,14 +170,15 @@ class Validator:
     def _run(
         self, table: pa.Table, key: Hashable, shape: Shape, kept: list[Path] | None
     ) -> tuple[pa.Table, tuple[Rule, ...]]:
-        """Run the query of one shape: the contract's fields, the hash, the broken rule, the offending value."""
+        """Run the query of one shape: the fields, the hash, the broken rule, the offending value."""
         timeless = table["broker_timestamp"].null_count == len(table)
         mapped = map_part(self._source, shape, kept, self._ignored_ids)
         rules = applicable(self._rules, mapped.empty | ({"broker_timestamp"} if timeless else set()))
         return self._queries.run((key, timeless), lambda: self._query(mapped.sql, rules), table), rules
 
     def _query(self, mapped: str, rules: tuple[Rule, ...]) -> str:
-        hashed = f"(SELECT *, {content_sha256_hex_sql('mapped')} AS content_sha256 FROM {mapped} AS mapped)"
+        digest = content_sha256_hex_sql("mapped")
+        hashed = f"(SELECT *, {digest} AS content_sha256 FROM {mapped} AS mapped)"
         looked_up = [
             f"{with_lookup(name, entry_of(self._source, name).lookup)} AS {name}"
             for name in TEXTS
@@ -185,11 +187,11 @@ class Validator:
         if self.hashed:
             looked_up.append("content_sha256 AS event_id")
         replaced = f"REPLACE ({', '.join(looked_up)})" if looked_up else ""
-        fields = ", ".join(FIELDS.names)
-        return (
-            f"SELECT row, {fields}, content_sha256, inexact, broken, {offending_value_sql(rules, 'broken')} AS bad_value "
-            f"FROM (SELECT *, {broken_rule_sql(rules)} AS broken FROM (SELECT * {replaced} FROM {hashed}))"
-        )
+        looked_up_sql = f"(SELECT * {replaced} FROM {hashed})"
+        judged = f"(SELECT *, {broken_rule_sql(rules)} AS broken FROM {looked_up_sql})"
+        columns = ", ".join(["row", *FIELDS.names, "content_sha256", "inexact", "broken"])
+        value = offending_value_sql(rules, "broken")
+        return f"SELECT {columns}, {value} AS bad_value FROM {judged}"
 
 
 def _coordinates(decoded: DecodedBatch, row: pa.Array) -> dict[str, pa.Array]:
