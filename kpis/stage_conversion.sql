@@ -105,12 +105,12 @@ SELECT
     converted / nullif(entered, 0) AS value,
     coalesce(entered, 0) AS n,
     -- Wilson's interval at 95 %: z = 1.959964, z squared = 3.841458881296, no continuity correction
-    greatest(0, (2 * converted + 3.841458881296 - 1.959964 * sqrt(
-        3.841458881296 + 4 * converted * (entered - converted) / nullif(entered, 0)
-    )) / (2 * (nullif(entered, 0) + 3.841458881296))) AS low,
-    least(1, (2 * converted + 3.841458881296 + 1.959964 * sqrt(
-        3.841458881296 + 4 * converted * (entered - converted) / nullif(entered, 0)
-    )) / (2 * (nullif(entered, 0) + 3.841458881296))) AS high,
+    CASE WHEN entered > 0 THEN greatest(0, (2 * converted + 3.841458881296 - 1.959964 * sqrt(
+        3.841458881296 + 4 * converted * (entered - converted) / entered
+    )) / (2 * (entered + 3.841458881296))) END AS low,
+    CASE WHEN entered > 0 THEN least(1, (2 * converted + 3.841458881296 + 1.959964 * sqrt(
+        3.841458881296 + 4 * converted * (entered - converted) / entered
+    )) / (2 * (entered + 3.841458881296))) END AS high,
     false AS additive,
     coalesce(
         timezone('UTC', timezone('$time_zone', periods.period_start + INTERVAL 1 $grain))

@@ -12,6 +12,7 @@ from importlib import resources
 from typing import Literal, get_args
 
 import duckdb
+
 from parcours.schemas import config
 
 Unit = Literal["profile", "product", "contract", "claim"]

@@ -7,6 +7,7 @@ import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from parcours.schemas import config, relations
 from parcours.transforms.journeys import BUILT, JourneyRules, build_journeys
 
