@@ -161,6 +161,12 @@ class Source(_Model):
         default=None, description="this source delivers at least this often"
     )
 
+    @property
+    def numbers_rows(self) -> bool:
+        """Whether equal rows of a file are told apart by their number in it: ``event_id = @hash`` of files."""
+        entry = self.map.get("event_id")
+        return self.kind == "file" and entry is not None and entry.generate == "hash"
+
     @model_validator(mode="before")
     @classmethod
     def _bootstrap_list(cls, value: Any) -> Any:

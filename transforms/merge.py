@@ -17,7 +17,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from parcours.schemas.config import Config, Source, Taxonomy
+from parcours.schemas.config import Config, Taxonomy
 from parcours.schemas.touchpoint import REJECTED, TOUCHPOINT
 from parcours.transforms.stage import Manifest
 
@@ -75,7 +75,7 @@ def merge(connection: duckdb.DuckDBPyConnection, config: Config, manifests: Sequ
     run in the same transaction as the commit: stored rows are named by their rowid.
     """
     connection.execute(sql("arrivals"))
-    hashed = [s.name for s in config.source if s.kind == "file" and _is_hashed(s)]
+    hashed = [source.name for source in config.source if source.numbers_rows]
     _list(connection, "hashed_sources", ("source_name",), [(name,) for name in hashed])
     restarted = {(manifest.source, manifest.topic) for manifest in manifests if manifest.start == 0}
     _list(connection, "restarted", ("source", "topic"), sorted(restarted))
@@ -85,10 +85,6 @@ def merge(connection: duckdb.DuckDBPyConnection, config: Config, manifests: Sequ
     _run(connection, "devices")
     _run(connection, "relinked")
     _settle(connection, config)
-
-
-def _is_hashed(source: Source) -> bool:
-    return "event_id" in source.map and source.map["event_id"].generate == "hash"
 
 
 def _list(

@@ -194,6 +194,9 @@ class FileSource:
     ) -> dict[tuple[str, int], Position]:
         """Set every file that was read that far back to record ``to``, or all of them to the first.
 
+        Where equal rows are told apart by their number, a file is read again from its first record:
+        numbers are counted from there.
+
         Raises:
             ValueError: ``to`` is neither ``earliest`` nor a record's ordinal, or no file was read that far.
         """
@@ -203,7 +206,8 @@ class FileSource:
                 "earliest, or a record's ordinal in its file, from 0"
             )
         ordinal = 0 if to == "earliest" else int(to)
-        back = {key: Position(ordinal) for key, known in committed.items() if known.next_offset >= ordinal}
+        begin = 0 if self._source.numbers_rows else ordinal
+        back = {key: Position(begin) for key, known in committed.items() if known.next_offset >= ordinal}
         if ordinal and not back:
             raise ValueError(
                 f'source "{self._source.name}" cannot rewind to {ordinal:,}: no file was read that far; '
