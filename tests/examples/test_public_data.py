@@ -51,9 +51,9 @@ def test_every_row_of_the_shop_is_an_event(ecom):
     """30 rows are exact repeats, without ids to tell them apart: none is taken for a duplicate."""
     result, store = ecom
     assert (31_106, 31_106) == (result.read, result.loaded)
-    assert (600,) == store.execute("SELECT count(*) FROM profiles").fetchone()
+    assert [(600,)] == store.sql("SELECT count(*) FROM profiles").fetchall()
     repeats = "SELECT count(*) FROM touchpoints WHERE event_id[65:] <> ''"
-    assert (30,) == store.execute(repeats).fetchone()
+    assert [(30,)] == store.sql(repeats).fetchall()
 
 
 def test_event_counts_of_the_shop(ecom, test_data):
