@@ -170,7 +170,8 @@ class SliceLoop:
         kpi = self.config.kpi.model_dump_json()
         with self.transaction():
             self.connection.execute("UPDATE runs SET status = 'interrupted' WHERE status = 'running'")
-            self.store.set_meta("rules", self._rules)
+            if kept is None:
+                self.store.set_meta("rules", self._rules)
             if self.store.meta("kpi") != kpi:
                 for statement in create_statements(self.config.kpi):
                     self.connection.execute(statement)
@@ -332,6 +333,8 @@ class SliceLoop:
                     self.connection, self.run, now, self.config.identity.max_customers_per_device
                 )
                 commit.record_run(self.connection, self.run, now, "running")
+                # with the tables, not before: a rebuild that dies leaves both as they were
+                self.store.set_meta("rules", self._rules)
         self.result.slices += 1
 
     def _commit(self, manifests: Sequence[Manifest], built: dict[str, list[Path]]) -> Counts:
