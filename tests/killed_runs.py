@@ -1,9 +1,10 @@
 """Runs that kill themselves with SIGKILL at a named point: a script that tests start once and ask many times.
 
-It loads the product once and forks for each run, so that a run costs no start-up. A request is one line of JSON on
-stdin, ``{"config": FILE, "command": "run" | "rebuild", "point": POINT, "nth": N, "after": SECONDS}``: ``config`` is a
-pickled config, ``point`` is ``start``, ``begin STEP`` or ``end STEP``; the run dies ``after`` seconds after it came to
-the point for the ``nth`` time. The answer is the number of the signal that ended the run, 0 where it was through.
+It loads the product once and forks for each run, so that a run costs no start-up. A request is one line of JSON
+on stdin, ``{"config": FILE, "command": "run" | "rebuild", "point": POINT, "nth": N, "after": SECONDS}``:
+``config`` is a pickled config, ``point`` is ``start``, ``begin STEP`` or ``end STEP``, or null for a run that nothing
+happens to; the run dies ``after`` seconds after it came to the point for the ``nth`` time. The answer is the number
+of the signal that ended the run, 0 where it was through.
 """
 
 import json

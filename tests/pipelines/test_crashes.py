@@ -98,17 +98,18 @@ def test_killed_at_a_step_of_a_slice(step, killed, source, undisturbed, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("point", "after"),
+    ("point", "nth", "after"),
     [
-        *(("start", after) for after in (0.0, 0.02, 0.05)),
-        *(("begin ingest", after) for after in (0.02, 0.1, 0.3)),
-        *(("end ledger", after) for after in (0.0, 0.002, 0.005)),
+        *(("start", 1, after) for after in (0.0, 0.02, 0.05)),
+        *(("begin ingest", 2, after) for after in (0.02, 0.1, 0.3)),
+        *(("end ledger", 2, after) for after in (0.0, 0.002, 0.005)),
     ],
+    ids=lambda value: str(value).replace(" ", "-"),
 )
-def test_killed_at_any_time(point, after, killed, source, undisturbed, tmp_path):
-    """Killed while the store is made, in the middle of ingest or in the commit itself, nothing is half there."""
+def test_killed_at_any_time(point, nth, after, killed, source, undisturbed, tmp_path):  # noqa: PLR0917
+    """Killed while the store is made, in the middle of ingest or in the commit itself, nothing is half done."""
     config = config_of(tmp_path / "store.duckdb", source, slice_records=SLICE)
-    assert signal.SIGKILL == killed(config, point, nth=1 if point == "start" else 2, after=after)
+    assert signal.SIGKILL == killed(config, point, nth=nth, after=after)
     assert_recovers(config, undisturbed)
 
 
@@ -123,7 +124,7 @@ def test_killed_while_the_log_is_replayed(killed, source, undisturbed, tmp_path)
 
 @pytest.mark.parametrize("point", ["begin build", "end commit"])
 def test_killed_rebuild(point, killed, source, undisturbed, tmp_path):
-    """A rebuild by other rules that is killed leaves the old tables and the old rules, and can be done again."""
+    """A rebuild by other rules that is killed leaves the old tables with the old rules, and can be done again."""
     store = tmp_path / "store.duckdb"
     config = config_of(store, source, slice_records=SLICE)
     load(config)

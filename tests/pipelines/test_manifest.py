@@ -1,10 +1,11 @@
-"""What the simulator planted is what the store holds: every count of its manifest, and every partition's balance."""
+"""What the simulator planted is what the store holds: every count of its manifest, and every balance closes."""
 
 import os
 from datetime import datetime
 from decimal import Decimal
 
 import pytest
+
 from parcours.pipelines.simulate import simulate
 from stores import assert_balanced, config_of, file_source, load, one, rows, topic_source
 
@@ -18,8 +19,8 @@ SHARES = {"broken": 0.01, "duplicates": 0.02}
 def found_in(store):
     """Count in a store what a manifest states, by the manifest's names."""
     links = (
-        "SELECT anonymous_id, count(DISTINCT customer_id) AS met, bool_or(status = 'over_limit') AS over_limit"
-        " FROM identity_links GROUP BY ALL"
+        "SELECT anonymous_id, count(DISTINCT customer_id) AS met,"
+        " bool_or(status = 'over_limit') AS over_limit FROM identity_links GROUP BY ALL"
     )
     counts = {
         "records": "SELECT sum(read) FROM run_balances",
@@ -81,7 +82,7 @@ def assert_manifest(manifest, store):
 @pytest.mark.kafka
 @pytest.mark.parametrize("format_", ["json", "avro", "avro-confluent", "avro-single-object"])
 def test_topic_is_loaded_as_planted(format_, kafka, tmp_path):
-    """Four partitions, 1 % broken, 2 % duplicates, several slices: nothing lost, nothing twice, in each format."""
+    """Four partitions, 1 % broken, 2 % duplicates, two slices: nothing lost, nothing twice, in each format."""
     topic = f"planted-{format_}"
     manifest = simulate(
         TOPIC_EVENTS,
