@@ -7,7 +7,7 @@ DEMO := demo
 EVENTS ?= 200000
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-long lint format typecheck bench services clean
+.PHONY: help run test test-long lint format typecheck tables bench services clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -41,6 +41,9 @@ typecheck: $(READY) ## mypy, strict, on the installed wheel
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir build/typecheck .
 	$(BIN)/pip install --quiet --no-deps --target build/typecheck/site build/typecheck/*.whl
 	cd build/typecheck && MYPYPATH=site $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml -p parcours
+
+tables: $(READY) ## render docs/tables.md from the comments in the SQL
+	$(BIN)/python -m parcours.pipelines.describe > docs/tables.md
 
 bench: $(READY) ## events from a broker to committed journey tables, part by part
 	$(BIN)/python benchmarks/kafka_to_journeys.py

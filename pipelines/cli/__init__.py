@@ -1,7 +1,9 @@
 """The command line: ``parcours COMMAND``, one module per command.
 
-Results go to stdout, everything said to people goes to stderr. A command imports what it needs when it runs,
-never at the top of its module: ``parcours --help`` answers before Beam or DuckDB could be loaded.
+Lives here: options, messages, exit codes. Results go to stdout, everything said to people goes to stderr.
+May import every other room, but when a command runs, never at the top of its module: ``parcours --help``
+answers before Beam or DuckDB could be loaded.
+Must not be added: work that someone may want without a terminal; that goes to the rest of ``pipelines/``.
 """
 
 from __future__ import annotations

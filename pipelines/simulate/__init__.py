@@ -4,6 +4,10 @@ Reads in this order: ``words`` and ``rows`` (what an event is made of), ``popula
 ``portfolio``, ``relationship`` and ``behaviour`` (what people do), ``copies`` and ``faults`` (what the log
 does to it), ``fields``, ``text_records`` and ``avro_records`` (how it is written), ``files`` and ``topic``
 (where to), ``manifest`` and ``spend`` (what is said about it), ``run`` (the flow).
+
+Lives here: what the insurer's people do, and how it is written.
+May import ``parcours.schemas``: it shares no code with what reads its records, so that each checks the other.
+Must not be added: anything that knows the store, or what the pipeline makes of a record.
 """
 
 from parcours.pipelines.simulate.manifest import Manifest

@@ -1,6 +1,9 @@
 """One SQL file per relation: its table, view or macro, with a comment on it and on each column.
 
-``TABLES`` are filled by runs; ``VIEWS`` depend on an instant and are computed when asked for.
+Lives here: what users query. ``TABLES`` are filled by runs; ``VIEWS`` depend on an instant and are computed
+when asked for.
+May be imported from anywhere; imports nothing else of parcours.
+Must not be added: a figure (``kpis/``), or a statement that fills a table (``transforms/``, ``pipelines/``).
 """
 
 from __future__ import annotations

@@ -1,0 +1,89 @@
+"""The page of tables, ``docs/tables.md``: what the comments in a store say, rendered for reading.
+
+``python -m parcours.pipelines.describe > docs/tables.md`` writes it anew.
+"""
+
+from __future__ import annotations
+
+import duckdb
+
+from parcours.kpis.stage_conversion import create_statements
+from parcours.schemas import relations
+from parcours.schemas.config import Kpi
+
+_HEAD = """# Tables
+
+What a store holds. The same texts are the comments on the tables, views and columns in the store itself,
+where BI tools show them. Times are `TIMESTAMP` in UTC; positions begin at 1. What the words mean is in
+[semantics.md](semantics.md).
+
+This page is made from those comments by `make tables`.
+"""
+
+_SECTIONS = (
+    ("Journeys", ("touchpoints", "profiles", "identity_links", "visits", "journeys", "journey_amounts",
+                  "journey_steps", "stage_visits")),
+    ("Figures", ("kpi_stage_conversion", "kpi_stage_conversion_at")),
+    ("At an instant", ("journeys_now", "journeys_at", "profiles_now", "profiles_at", "default_as_of")),
+    ("Operation", ("quarantine", "runs", "run_balances", "quality_results")),
+    ("Calendar", ("dim_date",)),
+)  # fmt: skip
+"""Every relation that users query, in reading order."""
+
+
+def empty_store() -> duckdb.DuckDBPyConnection:
+    """Return an in-memory store with every relation and nothing in it."""
+    connection = duckdb.connect()
+    for name in (*relations.INTERNAL, *relations.TABLES, *relations.VIEWS):
+        connection.execute(relations.statement(name))
+    for statement in create_statements(Kpi()):
+        connection.execute(statement)
+    return connection
+
+
+def as_markdown(connection: duckdb.DuckDBPyConnection) -> str:
+    """Render what a store's catalog says of its relations.
+
+    Args:
+        connection: a store, empty or not.
+
+    Returns:
+        One page of Markdown: each relation's comment, then its columns with type and comment.
+    """
+    comments = dict(
+        connection.execute(
+            "SELECT table_name, comment FROM duckdb_tables() WHERE schema_name = 'main'"
+            " UNION ALL SELECT view_name, comment FROM duckdb_views() WHERE NOT internal"
+        ).fetchall()
+    )
+    macros = {
+        name: (f"{name}({', '.join(parameters)})", comment)
+        for name, parameters, comment in connection.execute(
+            "SELECT function_name, parameters, comment FROM duckdb_functions() WHERE NOT internal"
+        ).fetchall()
+    }
+    page = [_HEAD]
+    for title, names in _SECTIONS:
+        page.append(f"## {title}\n")
+        for name in names:
+            if name in macros:
+                call, comment = macros[name]
+                page.append(f"### {call}\n\n{comment}\n")
+            else:
+                page.append(f"### {name}\n\n{comments[name]}\n\n{_columns(connection, name)}")
+    return "\n".join(page)
+
+
+def _columns(connection: duckdb.DuckDBPyConnection, relation: str) -> str:
+    rows = connection.execute(
+        "SELECT column_name, data_type, comment FROM duckdb_columns()"
+        " WHERE schema_name = 'main' AND table_name = ? ORDER BY column_index",
+        [relation],
+    ).fetchall()
+    lines = ["| column | type | meaning |", "|---|---|---|"]
+    lines += [f"| {name} | `{type_}` | {comment} |" for name, type_, comment in rows]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    print(as_markdown(empty_store()), end="")

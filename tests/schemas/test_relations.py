@@ -1,0 +1,110 @@
+"""The relations that users query: their columns are the contract's, and everything is commented."""
+
+import duckdb
+import pytest
+
+from parcours.schemas import relations
+
+ADDED = {
+    "touchpoints": {"source_name", "event_key", "content_sha256"},
+    "profiles_now": {"purchases", "contracts_in_force", "unbroken_since"},
+}
+"""Columns beyond the contract's: the configured source, and what duplicates are found by."""
+
+JOURNEYS = """journey_id profile_id unit unit_key started_at last_at closes_at ended_by first_channel
+    last_channel touchpoints awareness_at consideration_at purchase_at service_at loyalty_at advocacy_at
+    furthest_stage current_stage returns skipped_stages days_to_purchase"""
+PROFILES = "profile_id identified first_at last_at touchpoints journeys"
+
+PROMISED = {
+    "touchpoints": """event_id occurred_at customer_id anonymous_id event_type stage channel source campaign
+        content product contract_id quote_id claim_id referral_id case_id value currency cost survey score
+        consent experiment variant attributes source_topic source_partition source_offset broker_timestamp
+        record_key headers schema_id loaded_at run_id profile_id identified stage_given roles money_role
+        medium is_direct visit_id""",
+    "profiles": PROFILES,
+    "identity_links": "link_id anonymous_id customer_id event_id linked_at kind status",
+    "visits": "visit_id profile_id started_at ended_at touchpoints",
+    "journeys": JOURNEYS,
+    "journey_amounts": "journey_id kind currency amount",
+    "journey_steps": """journey_id profile_id position event_id occurred_at event_type previous_event_type
+        next_event_type channel previous_channel next_channel stage previous_stage next_stage
+        seconds_since_previous visit_id""",
+    "stage_visits": """journey_id position stage entered_at last_at first_event_id touchpoints is_return
+        return_kind""",
+    "quarantine": """quarantine_id source source_topic source_partition source_offset broker_timestamp
+        record_key headers raw step reason rule field value message run_id first_at last_at attempts status
+        closed_by_run""",
+    "runs": "run_id command started_at ended_at status rules_fingerprint",
+    "run_balances": """run_id source source_topic source_partition from_offset to_offset read loaded duplicate
+        quarantined suppressed demoted gap gap_reason""",
+    "journeys_now": f"{JOURNEYS} closed",
+    "profiles_now": f"{PROFILES} rung",
+}
+"""The columns that queries may rely on: more may be added, none may go."""
+
+UNLISTED = ("quality_results", "dim_date")
+"""Relations whose columns the contract leaves open."""
+
+
+@pytest.fixture(scope="module")
+def catalog():
+    """A connection in which every relation was created, in the order of creation."""
+    with duckdb.connect() as connection:
+        for name in (*relations.INTERNAL, *relations.TABLES, *relations.VIEWS):
+            connection.execute(relations.statement(name))
+        yield connection
+
+
+def columns(catalog, relation):
+    """A relation's columns and types, in order."""
+    query = (
+        "SELECT column_name, data_type FROM duckdb_columns()"
+        " WHERE schema_name = 'main' AND table_name = ? ORDER BY column_index"
+    )
+    return dict(catalog.execute(query, [relation]).fetchall())
+
+
+@pytest.mark.parametrize("relation", PROMISED)
+def test_columns_are_those_promised(catalog, relation):
+    """Each promised column is there, and none that nobody gave a reason for."""
+    promised = set(PROMISED[relation].split()) | ADDED.get(relation, set())
+    assert promised == set(columns(catalog, relation))
+
+
+def test_nothing_else_is_made(catalog):
+    """The store's tables and views are the promised ones."""
+    made = catalog.execute(
+        "SELECT table_name FROM duckdb_tables() WHERE schema_name = 'main'"
+        " UNION ALL SELECT view_name FROM duckdb_views() WHERE NOT internal"
+    ).fetchall()
+    assert {*PROMISED, *UNLISTED} == {name for (name,) in made}
+
+
+def test_types_are_those_promised(catalog):
+    """Times are TIMESTAMP, ids and words VARCHAR, counts BIGINT, amounts DECIMAL(18,4)."""
+    for relation in PROMISED:
+        for column, type_ in columns(catalog, relation).items():
+            if column == "schema_id":  # a number of the registry's, not ours
+                assert type_ == "INTEGER"
+            elif column.endswith(("_at", "_since", "_timestamp")):
+                assert type_ == "TIMESTAMP", f"{relation}.{column}"
+            elif column.endswith("_id"):
+                assert type_ == "VARCHAR", f"{relation}.{column}"
+            elif column in ("cost", "amount") or (relation, column) == ("touchpoints", "value"):
+                assert type_ == "DECIMAL(18,4)", f"{relation}.{column}"
+            elif column in ("touchpoints", "journeys", "position", "returns", "attempts", "read", "loaded"):
+                assert type_ == "BIGINT", f"{relation}.{column}"
+
+
+def test_everything_is_commented(catalog):
+    """Each table, view, macro and column says what it holds, in a sentence."""
+    comments = catalog.execute(
+        "SELECT table_name, comment FROM duckdb_tables()"
+        " UNION ALL SELECT view_name, comment FROM duckdb_views() WHERE NOT internal"
+        " UNION ALL SELECT function_name, comment FROM duckdb_functions() WHERE NOT internal"
+        " UNION ALL SELECT table_name || '.' || column_name, comment FROM duckdb_columns()"
+        " WHERE NOT internal AND schema_name = 'main'"
+    ).fetchall()
+    assert len(comments) > 200
+    assert [] == [name for name, comment in comments if not (comment or "").strip().endswith(".")]
