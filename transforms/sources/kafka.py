@@ -23,6 +23,7 @@ from kafka.errors import (
     RetriableError,
     for_code,
 )
+
 from parcours.schemas.config import Source, Validation
 from parcours.transforms.elements import PlannedRange, RangeEnd, SourceBatch
 from parcours.transforms.sources.contract import LogStoppedError, Plan, Position, SourceUnavailableError

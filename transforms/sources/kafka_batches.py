@@ -19,6 +19,7 @@ from kafka import KafkaConsumer
 from kafka.consumer.fetcher import Fetcher
 from kafka.errors import CorruptRecordError
 from kafka.record.default_records import DefaultRecordBatch
+
 from parcours.schemas.touchpoint import HEADERS, INSTANT, RAW
 from parcours.transforms.sources.contract import BATCH_BYTES, BATCH_RECORDS
 
@@ -101,8 +102,6 @@ class _WholeBatches(Fetcher.PartitionRecords):  # type: ignore[misc]  # kafka-py
     def _old_records(self, batch: Any) -> Iterator[Any]:
         """Yield the records of a batch in format 0 or 1, which knows no transactions."""
         for record in batch:
-            if record.offset < self.fetch_offset:
-                continue
             if not record.validate_crc():
                 raise CorruptRecordError(f"the record at offset {record.offset} does not match its checksum")
             self.next_fetch_offset = record.offset + 1
@@ -236,16 +235,15 @@ def _columns(data: bytes, ends: _Longs, batches: Sequence[Any], max_bytes: int) 
     octets = np.frombuffer(data, np.uint8)
     counts = [batch.records_count for batch in batches]
     # length; attributes (one byte, unused); time and offset relative to the batch; key; value; headers
-    _, at = _varints(octets, np.concatenate([np.zeros(min(len(ends), 1), np.int64), ends[:-1]]))
+    length, at = _varints(octets, np.concatenate([np.zeros(min(len(ends), 1), np.int64), ends[:-1]]))
     time_delta, at = _varints(octets, at + 1)
     offset_delta, at = _varints(octets, at)
-    key_size, key_at = _sizes(octets, at)
-    value_size, value_at = _sizes(octets, key_at + np.maximum(key_size, 0))
-    header_count, header_at = _sizes(octets, value_at + np.maximum(value_size, 0))
+    key_size, key_at = _varints(octets, at)
+    value_size, value_at = _varints(octets, key_at + np.maximum(key_size, 0))
+    header_count, header_at = _varints(octets, value_at + np.maximum(value_size, 0))
     # headers, where there are some, are checked when they are parsed
-    if (np.where(header_count > 0, header_at < ends, header_at == ends) == 0).any() or (
-        header_count < 0
-    ).any():
+    filled = np.where(header_count > 0, header_at < ends, header_at == ends)
+    if not (filled & (length >= 0) & (header_count >= 0)).all():
         raise CorruptRecordError(f"a record's fields do not fill it, near offset {batches[0].base_offset}")
 
     offsets = np.repeat([batch.base_offset for batch in batches], counts) + offset_delta
@@ -283,14 +281,6 @@ def _varints(octets: npt.NDArray[np.uint8], at: _Longs) -> tuple[_Longs, _Longs]
     raise CorruptRecordError("a number longer than 64 bits")
 
 
-def _sizes(octets: npt.NDArray[np.uint8], at: _Longs) -> tuple[_Longs, _Longs]:
-    """Decode lengths and counts, none of which can be more than all bytes there are."""
-    size, following = _varints(octets, at)
-    if (size > len(octets)).any():
-        raise CorruptRecordError("a length beyond the end of its batch")
-    return size, following
-
-
 def _spans(data: bytes, at: _Longs, size: _Longs, type_: pa.DataType) -> pa.Array:
     """Gather stretches of bytes into an Arrow array; a negative size is null.
 
@@ -316,7 +306,9 @@ def _headers(data: bytes, counts: _Longs, at: _Longs, ends: _Longs) -> pa.Array:
         for _ in range(int(counts[row])):
             key, position = _text(data, position)
             value, position = _text(data, position)
-            keys.append((key or b"").decode("utf-8", "replace"))
+            if key is None:
+                raise CorruptRecordError("a header without a name")
+            keys.append(key.decode("utf-8", "replace"))
             values.append(value)
         if position != ends[row]:
             raise CorruptRecordError("a record's headers do not fill it")

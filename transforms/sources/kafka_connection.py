@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError, RetriableError
+
 from parcours.schemas.config import Source
 from parcours.transforms.sources.contract import SourceUnavailableError
 from parcours.transforms.sources.kafka_batches import whole_batches_supported, yield_whole_batches

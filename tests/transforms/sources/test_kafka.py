@@ -9,6 +9,7 @@ from itertools import pairwise
 import pyarrow as pa
 import pytest
 from kafka import KafkaProducer, TopicPartition
+
 from parcours.schemas.config import Source, Validation
 from parcours.schemas.touchpoint import RAW
 from parcours.transforms.elements import PlannedRange, RangeEnd

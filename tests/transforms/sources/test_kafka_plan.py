@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from parcours.transforms.sources.kafka_plan import RANGE_OFFSETS, Log, cut, fair_shares
 
 

@@ -1,9 +1,10 @@
 """What a source may say about its connection."""
 
 import pytest
+from pydantic import SecretStr
+
 from parcours.schemas.config import Source
 from parcours.transforms.sources.kafka_settings import OURS, build_consumer_settings, without_secrets
-from pydantic import SecretStr
 
 
 def source(**kafka):
