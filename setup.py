@@ -12,6 +12,7 @@ SOURCES = find_packages(include=ROOMS)
 setup(
     packages=[f"parcours.{name}" for name in SOURCES],
     package_dir={f"parcours.{name}": name.replace(".", "/") for name in SOURCES},
-    package_data={"": ["py.typed", "*.sql", "*.avsc", "*.toml"]},
+    # SQL of one step and Avro schemas stand in folders of their own, which are no packages
+    package_data={"": ["py.typed", "*.sql", "*/*.sql", "*/*.avsc", "*.toml"]},
     include_package_data=True,
 )
