@@ -1,10 +1,10 @@
 """Runs that kill themselves with SIGKILL at a named point: a script that tests start once and ask many times.
 
-It loads the product once and forks for each run, so that a run costs no start-up. A request is one line of JSON
-on stdin, ``{"config": FILE, "command": "run" | "rebuild", "point": POINT, "nth": N, "after": SECONDS}``:
-``config`` is a pickled config, ``point`` is ``start``, ``begin STEP`` or ``end STEP``, or null for a run that nothing
-happens to; the run dies ``after`` seconds after it came to the point for the ``nth`` time. The answer is the number
-of the signal that ended the run, 0 where it was through.
+It loads the product once and forks for each run, so that a run costs no start-up, and begins by telling the
+version of DuckDB. A request is one line of JSON on stdin: ``config`` is a file with a pickled config,
+``command`` is run or rebuild, ``point`` is ``start``, ``begin STEP``, ``end STEP``, or null for a run that
+nothing happens to; the run dies ``after`` seconds after it came to the point for the ``nth`` time. The answer is
+the number of the signal that ended the run, 0 where it was through.
 """
 
 import json
@@ -15,6 +15,8 @@ import sys
 import threading
 import time
 from pathlib import Path
+
+import duckdb
 
 import parcours.pipelines.ingest_touchpoints  # noqa: F401  loads Beam, before the fork
 from parcours.pipelines import slices
@@ -60,6 +62,7 @@ def _run(config, command, point, nth, after):
 
 def main():
     """Answer requests until stdin ends."""
+    print(duckdb.__version__, flush=True)
     for line in sys.stdin:
         child = os.fork()
         if not child:

@@ -17,6 +17,7 @@ from parcours.pipelines import slices
 from parcours.pipelines.observe import SilentObserver
 from parcours.pipelines.simulate import taxonomy
 from parcours.pipelines.slices import RunResult
+from parcours.pipelines.toml_text import plain, to_toml
 from parcours.schemas.config import Config
 
 COORDINATES = (
@@ -56,6 +57,13 @@ def config_of(path: Path, *sources: dict[str, Any], slice_records: int = 1_000_0
     return Config.model_validate(
         {"store": store, "source": list(sources), "taxonomy": taxonomy().model_dump(), **tables}
     )
+
+
+def write_toml(config: Config, folder: Path) -> Path:
+    """Write a config as the file that commands read, and return where it is."""
+    path = folder / "parcours.toml"
+    path.write_text(to_toml(plain(config.model_dump(exclude_none=True))), "utf-8")
+    return path
 
 
 def file_source(path: Path | str, format_: str = "json", name: str = "files", **keys: Any) -> dict[str, Any]:

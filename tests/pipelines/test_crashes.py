@@ -1,13 +1,10 @@
 """A run that is killed anywhere, then run again, gives the tables of an undisturbed run."""
 
-import json
-import pickle
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from killing import KilledRuns
 
 from parcours.pipelines import slices
 from parcours.pipelines.observe import SilentObserver
@@ -16,34 +13,6 @@ from stores import TABLES, assert_balanced, assert_same_stores, config_of, file_
 
 RECORDS, SLICE = 1_500, 500
 STEPS = ("plan", "ingest", "merge", "build", "check", "write", "ledger", "tell")
-
-
-class KilledRuns:
-    """Asks the script for runs; see ``killed_runs``."""
-
-    def __init__(self, environment=None):
-        script = Path(__file__).parents[1] / "killed_runs.py"
-        self._process = subprocess.Popen(
-            [sys.executable, str(script)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=environment,
-        )
-
-    def __call__(self, config, point, *, nth=1, after=None, command="run"):
-        """Return the number of the signal that ended the run."""
-        file = Path(f"{config.store.path}.pickle")
-        file.write_bytes(pickle.dumps(config))
-        request = {"config": str(file), "command": command, "point": point, "nth": nth, "after": after}
-        self._process.stdin.write(json.dumps(request) + "\n")
-        self._process.stdin.flush()
-        return int(self._process.stdout.readline())
-
-    def close(self):
-        """Let the script end."""
-        self._process.stdin.close()
-        self._process.wait(30)
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +76,7 @@ def test_killed_at_a_step_of_a_slice(step, killed, source, undisturbed, tmp_path
     ids=lambda value: str(value).replace(" ", "-"),
 )
 def test_killed_at_any_time(point, nth, after, killed, source, undisturbed, tmp_path):  # noqa: PLR0917
-    """Killed while the store is made, in the middle of ingest or in the commit itself, nothing is half done."""
+    """Killed while the store is made, in the middle of ingest or in the commit, nothing is half done."""
     config = config_of(tmp_path / "store.duckdb", source, slice_records=SLICE)
     assert signal.SIGKILL == killed(config, point, nth=nth, after=after)
     assert_recovers(config, undisturbed)
@@ -124,7 +93,7 @@ def test_killed_while_the_log_is_replayed(killed, source, undisturbed, tmp_path)
 
 @pytest.mark.parametrize("point", ["begin build", "end commit"])
 def test_killed_rebuild(point, killed, source, undisturbed, tmp_path):
-    """A rebuild by other rules that is killed leaves the old tables with the old rules, and can be done again."""
+    """A rebuild by other rules that is killed leaves old tables and old rules, and can be done again."""
     store = tmp_path / "store.duckdb"
     config = config_of(store, source, slice_records=SLICE)
     load(config)
