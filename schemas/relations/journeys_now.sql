@@ -4,7 +4,7 @@ COMMENT ON VIEW journeys_now IS 'Journeys as they stand at default_as_of(): jour
 COMMENT ON COLUMN journeys_now.journey_id IS 'MD5 of the unit, its key and the first event_id.';
 COMMENT ON COLUMN journeys_now.profile_id IS 'The person: customer id, or anon: and the anonymous id.';
 COMMENT ON COLUMN journeys_now.unit IS 'What a journey is cut by: profile, product, contract or claim.';
-COMMENT ON COLUMN journeys_now.unit_key IS 'The product, contract_id or claim_id; the profile_id where the unit is profile.';
+COMMENT ON COLUMN journeys_now.unit_key IS 'The product, contract_id or claim_id; the profile_id where the unit is profile; null: no product.';
 COMMENT ON COLUMN journeys_now.started_at IS 'When its first touchpoint occurred, UTC.';
 COMMENT ON COLUMN journeys_now.last_at IS 'When its last touchpoint occurred, UTC.';
 COMMENT ON COLUMN journeys_now.closes_at IS 'When it closes, UTC: last_at where an event ended it, else last_at plus journey.gap; null where only an event can.';
