@@ -1,27 +1,52 @@
 #!/bin/sh
-# The demo behind `make run`: simulated files in, journey tables out.
+# The demo behind `make run`: simulated files in, journey tables out, four questions answered.
 # usage: demo.sh FOLDER EVENTS
 set -eu
-folder=$1
-events=$2
-rm -rf "$folder"
-mkdir -p "$folder"
+rm -rf "$1"
+mkdir -p "$1"
+cd "$1"
 
-parcours simulate --events "$events" --seed 1 --format json --out "$folder/events"
-parcours init "$folder/parcours.toml"
-parcours run --config "$folder/parcours.toml"
-
-ask() {
-    printf '\n> %s\n' "$1"
-    parcours query --config "$folder/parcours.toml" "$1"
+run() {
+    printf '\n$ parcours %s\n' "$*"
+    parcours "$@"
 }
 
-printf '\nStage conversion: of the journeys that entered a stage, how many went on to the next one in time\n'
-ask "SELECT from_stage, to_stage, window_days, sum(numerator) AS converted, sum(denominator) AS entered, round(100.0 * sum(numerator) / sum(denominator), 1) AS percent FROM kpi_stage_conversion WHERE grain = 'year' AND dimensions = ['total'] GROUP BY ALL ORDER BY min(from_rank), min(to_rank)"
+ask() {
+    printf '\n%s\n\n$ parcours query "%s"\n\n' "$1" "$2"
+    parcours query "$2"
+}
 
-printf '\nThree queries to try\n'
-ask "SELECT first_channel, count(*) AS journeys, count(purchase_at) AS bought, round(median(days_to_purchase), 1) AS median_days FROM journeys GROUP BY ALL ORDER BY journeys DESC LIMIT 5"
-ask "SELECT previous_channel, channel, count(*) AS steps FROM journey_steps WHERE previous_channel <> channel GROUP BY ALL ORDER BY steps DESC LIMIT 5"
-ask "SELECT reason, field, count(*) AS records, min(message) AS example FROM quarantine GROUP BY ALL ORDER BY records DESC LIMIT 5"
+run init
+run simulate --events "$2" --seed 1 --format json --out touchpoints
+run run
 
-printf '\nThe store is %s: parcours query --config %s "SELECT …"\n' "$folder/parcours.duckdb" "$folder/parcours.toml"
+ask "Stage conversion: of the journeys that entered a stage, how many entered the next one within its window?" "
+    SELECT
+        from_stage, to_stage, window_days,
+        sum(denominator) AS entered, sum(numerator) AS converted,
+        round(100 * sum(numerator) / sum(denominator), 1) AS percent,
+        sum(b_before_a) AS b_before_a, sum(after_window) AS after_window, sum(not_yet) AS not_yet
+    FROM kpi_stage_conversion,
+        (SELECT ['awareness', 'consideration', 'purchase', 'service', 'loyalty', 'advocacy'] AS stages)
+    WHERE grain = 'year' AND dimensions = ['total']
+        AND list_position(stages, to_stage) = list_position(stages, from_stage) + 1
+    GROUP BY ALL
+    ORDER BY any_value(list_position(stages, from_stage))"
+
+ask "Which channel begins journeys that end in a purchase?" "
+    SELECT
+        first_channel, count(*) AS journeys, count(purchase_at) AS bought,
+        round(100 * count(purchase_at) / count(*), 1) AS percent,
+        round(median(days_to_purchase), 1) AS median_days
+    FROM journeys GROUP BY ALL ORDER BY journeys DESC LIMIT 6"
+
+ask "Where do people change channel?" "
+    SELECT previous_channel, channel, count(*) AS steps, count(DISTINCT profile_id) AS people
+    FROM journey_steps WHERE previous_channel <> channel GROUP BY ALL ORDER BY steps DESC LIMIT 6"
+
+ask "What was rejected, and why?" "
+    SELECT reason, count(*) AS records, arg_min(field, (source_topic, source_offset)) AS field,
+        left(arg_min(message, (source_topic, source_offset)), 75) || '…' AS example
+    FROM quarantine GROUP BY ALL ORDER BY records DESC, reason LIMIT 6"
+
+printf '\nAsk your own:  cd %s && parcours query "SELECT …"    (the tables: docs/tables.md)\n' "$1"
