@@ -1,4 +1,4 @@
-"""Commit: one transaction that checks what was merged and built, and writes it with the ledger and the new offsets."""
+"""Commit: one transaction checks what was merged and built, and writes it with the ledger and the new offsets."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def register_built(connection: duckdb.DuckDBPyConnection, built: Mapping[str, Se
         quoted = ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
         empty = _EMPTY.get(relation, f"(FROM {relation} WHERE false)")
         source = f"read_parquet([{quoted}])" if paths else empty
-        connection.execute(f"CREATE OR REPLACE TEMP VIEW built_{relation} AS FROM {source}")  # noqa: S608
+        connection.execute(f"CREATE OR REPLACE TEMP VIEW built_{relation} AS FROM {source}")
 
 
 def balance(connection: duckdb.DuckDBPyConnection, manifests: Sequence[Manifest]) -> None:
@@ -115,7 +115,8 @@ def check(connection: duckdb.DuckDBPyConnection, run: RunInfo, now: datetime) ->
         raise CommitRefusedError(f"the slice is not consistent and was not committed: {listed}")
     connection.execute("DELETE FROM quality_results WHERE run_id = ?", [run.run_id])
     connection.execute(
-        "INSERT INTO quality_results SELECT ?, rule, 'stop', failed || ' rows', '0 rows', failed, sample, ? FROM checks",
+        "INSERT INTO quality_results "
+        "SELECT ?, rule, 'stop', failed || ' rows', '0 rows', failed, sample, ? FROM checks",
         [run.run_id, now],
     )
 
@@ -135,6 +136,15 @@ def write_tables(
     run_sql(connection, "tables", values, max_customers_per_device=str(max_customers_per_device))
 
 
+def write_everything(
+    connection: duckdb.DuckDBPyConnection, run: RunInfo, now: datetime, max_customers_per_device: int
+) -> None:
+    """Write what a rebuild built: all of it anew, and every touchpoint by the taxonomy in force."""
+    run_sql(connection, "everything", {})
+    write_tables(connection, run, now, max_customers_per_device)
+    run_sql(connection, "taxonomy", {})
+
+
 def write_ledger(
     connection: duckdb.DuckDBPyConnection, run: RunInfo, now: datetime, manifests: Sequence[Manifest]
 ) -> Counts:
@@ -142,8 +152,9 @@ def write_ledger(
     connection.execute(
         """
         INSERT INTO run_balances
-        SELECT ?, source, topic, partition, from_offset, to_offset, read, loaded, duplicate, quarantined, 0, demoted,
-            gap, gap_reason
+        SELECT
+            ?, source, topic, partition, from_offset, to_offset, read, loaded, duplicate, quarantined, 0,
+            demoted, gap, gap_reason
         FROM balances ORDER BY ALL
         """,
         [run.run_id],

@@ -328,8 +328,7 @@ class SliceLoop:
                 commit.register_built(self.connection, built)
                 commit.balance(self.connection, [])
                 commit.check(self.connection, self.run, now)
-                commit.run_sql(self.connection, "everything", {})
-                commit.write_tables(
+                commit.write_everything(
                     self.connection, self.run, now, self.config.identity.max_customers_per_device
                 )
                 commit.record_run(self.connection, self.run, now, "running")

@@ -116,8 +116,7 @@ class Loader:
         run = self._run()
         commit.balance(connection, [])
         commit.check(connection, run, STARTED)
-        commit.run_sql(connection, "everything", {})
-        commit.write_tables(connection, run, STARTED, config.identity.max_customers_per_device)
+        commit.write_everything(connection, run, STARTED, config.identity.max_customers_per_device)
         connection.execute("COMMIT")
 
     def _run(self) -> commit.RunInfo:
