@@ -3,8 +3,8 @@
 It loads the product once and forks for each run, so that a run costs no start-up, and begins by telling the
 version of DuckDB. A request is one line of JSON on stdin: ``config`` is a file with a pickled config,
 ``command`` is run or rebuild, ``point`` is ``start``, ``begin STEP``, ``end STEP``, or null for a run that
-nothing happens to; the run dies ``after`` seconds after it came to the point for the ``nth`` time. The answer is
-the number of the signal that ended the run, 0 where it was through.
+nothing happens to; the run dies ``after`` seconds after it came to the point for the ``nth`` time. The answer
+is the number of the signal that ended the run, 0 where it was through.
 """
 
 import json

@@ -51,9 +51,15 @@ TABLES = tuple(name for name in COMPARED if not name.endswith("_at"))
 """Those that are stored: the others are computed from them when asked for, which takes a while."""
 
 
-def config_of(path: Path, *sources: dict[str, Any], slice_records: int = 1_000_000, **tables: Any) -> Config:
+def config_of(
+    path: Path,
+    *sources: dict[str, Any],
+    slice_records: int = 1_000_000,
+    slice_bytes: int = 1_000_000_000,
+    **tables: Any,
+) -> Config:
     """Return a config with the simulator's taxonomy; ``tables`` replace or add whole tables."""
-    store = {"path": str(path), "slice_records": slice_records}
+    store = {"path": str(path), "slice_records": slice_records, "slice_bytes": slice_bytes}
     return Config.model_validate(
         {"store": store, "source": list(sources), "taxonomy": taxonomy().model_dump(), **tables}
     )
@@ -95,7 +101,7 @@ def one(store: Path, query: str) -> Any:
     return rows(store, query)[0][0]
 
 
-def first_difference(expected: Path, actual: Path, relations: Iterable[str] = COMPARED) -> str | None:
+def first_difference(expected: Path, actual: Path, relations: Iterable[str] = TABLES) -> str | None:
     """Return where two closed stores first differ, with some of the rows, or None where they do not."""
     with duckdb.connect() as connection:
         for name, store in (("expected", expected), ("actual", actual)):
@@ -117,7 +123,7 @@ def first_difference(expected: Path, actual: Path, relations: Iterable[str] = CO
     return None
 
 
-def assert_same_stores(expected: Path, actual: Path, relations: Iterable[str] = COMPARED) -> None:
+def assert_same_stores(expected: Path, actual: Path, relations: Iterable[str] = TABLES) -> None:
     """Raise at the first difference between two closed stores."""
     difference = first_difference(expected, actual, relations)
     assert difference is None, difference

@@ -9,7 +9,7 @@ from killing import KilledRuns
 from parcours.pipelines import slices
 from parcours.pipelines.observe import SilentObserver
 from parcours.pipelines.simulate import simulate
-from stores import TABLES, assert_balanced, assert_same_stores, config_of, file_source, load, one, rows
+from stores import assert_balanced, assert_same_stores, config_of, file_source, load, one, rows
 
 RECORDS, SLICE = 1_500, 500
 STEPS = ("plan", "ingest", "merge", "build", "check", "write", "ledger", "tell")
@@ -45,7 +45,7 @@ def assert_recovers(config, undisturbed):
     if store.exists() and rows(store, "SELECT 1 FROM duckdb_tables() WHERE table_name = 'touchpoints'"):
         assert_balanced(store)
     assert "done" == load(config).status
-    assert_same_stores(undisturbed, store, TABLES)
+    assert_same_stores(undisturbed, store)
     assert_balanced(store)
     assert 0 == one(store, "SELECT count(*) FROM runs WHERE status NOT IN ('done', 'interrupted')")
     assert not Path(f"{store}.staging").exists()
@@ -99,10 +99,10 @@ def test_killed_rebuild(point, killed, source, undisturbed, tmp_path):
     load(config)
     changed = config_of(store, source, slice_records=SLICE, journey={"gap": "2d"})
     assert signal.SIGKILL == killed(changed, point, command="rebuild")
-    assert_same_stores(undisturbed, store, TABLES)
+    assert_same_stores(undisturbed, store)
     with pytest.raises(slices.RulesChangedError):
         load(changed)
     slices.rebuild(changed, observer=SilentObserver())
     fresh = config_of(tmp_path / "fresh.duckdb", source, journey={"gap": "2d"})
     load(fresh)
-    assert_same_stores(Path(fresh.store.path), store, TABLES)
+    assert_same_stores(Path(fresh.store.path), store)
