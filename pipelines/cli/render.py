@@ -34,9 +34,6 @@ def print_table(
     rows = [list(row) for row in rows]
     table = Table(
         box=box.SIMPLE_HEAD,
-        title=title,
-        title_justify="left",
-        title_style="bold",
         show_lines=folded,
         show_edge=False,
         pad_edge=False,
@@ -48,7 +45,10 @@ def print_table(
         table.add_row(*(Text("–", "dim") if value is None else Text(show(value)) for value in row))
     on_terminal = sys.stdout.isatty()
     width = shutil.get_terminal_size().columns if on_terminal else FOLDED_WIDTH if folded else NO_EDGE
-    Console(width=max(60, width)).print(table)
+    console = Console(width=max(60, width))
+    if title:  # not the table's own: that is folded to the table's width
+        console.print(Text(f"\n{title}", "bold"))
+    console.print(table)
 
 
 def show(value: Any) -> str:
