@@ -48,11 +48,32 @@ class Store:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = StoreLock(self.path, shared=read_only)
         try:
+            if not read_only and not self.path.exists():
+                self._create()
             self.connection = self._connect(memory_limit, read_only)
-            self._check_version(read_only)
+            self._check_version()
         except BaseException:
             self._lock.release()
             raise
+
+    def _create(self) -> None:
+        """Make an empty store under another name, then rename it: a crash leaves no half of one."""
+        new = self.path.with_name(f"{self.path.name}.new")
+        for leftover in (new, new.with_name(f"{new.name}.wal")):
+            leftover.unlink(missing_ok=True)
+        settings: dict[str, str | bool | int | float | list[str]] = {}
+        if not duckdb.__version__.startswith("1."):
+            settings["storage_compatibility_version"] = OLDEST_READER
+        with duckdb.connect(str(new), config=settings) as connection:
+            connection.execute("BEGIN")
+            for name in (*relations.INTERNAL, *relations.TABLES, *relations.VIEWS):
+                connection.execute(relations.statement(name))
+            connection.execute(
+                "INSERT INTO internal.meta VALUES ('format_version', ?)", [str(FORMAT_VERSION)]
+            )
+            connection.execute("COMMIT")
+            connection.execute("CHECKPOINT")
+        new.rename(self.path)
 
     def _connect(self, memory_limit: str, read_only: bool) -> duckdb.DuckDBPyConnection:
         settings: dict[str, str | bool | int | float | list[str]] = {
@@ -61,10 +82,10 @@ class Store:
             "checkpoint_threshold": WAL_LIMIT,
             "preserve_insertion_order": "false",
         }
-        if not self.path.exists() and not duckdb.__version__.startswith("1."):
-            settings["storage_compatibility_version"] = OLDEST_READER
         try:
-            return duckdb.connect(str(self.path), read_only=read_only, config=settings)
+            connection = duckdb.connect(str(self.path), read_only=read_only, config=settings)
+        except duckdb.CatalogException as error:
+            raise self._data_file() from error
         except duckdb.IOException as error:
             if "lock" in str(error).lower():
                 raise
@@ -72,8 +93,19 @@ class Store:
                 f'"{self.path}" is not a store that DuckDB {duckdb.__version__} opens: '
                 f"{str(error).splitlines()[0]}"
             ) from error
+        where = connection.execute("SELECT path FROM duckdb_databases() WHERE NOT internal").fetchall()
+        if where == [(None,)]:
+            connection.close()
+            raise self._data_file()
+        return connection
 
-    def _check_version(self, read_only: bool) -> None:
+    def _data_file(self) -> StoreVersionError:
+        """Refuse a CSV, JSON or Parquet file: DuckDB opens it in memory, where what is loaded is lost."""
+        return StoreVersionError(
+            f'"{self.path}" is not a store but a file of data: name another file in [store] path'
+        )
+
+    def _check_version(self) -> None:
         try:
             names = {
                 row[0]
@@ -81,13 +113,10 @@ class Store:
                     "SELECT table_name FROM duckdb_tables() WHERE database_name = current_database()"
                 ).fetchall()
             }
-            if not names and not read_only:
-                self._create()
-                return
             version = self.meta("format_version") if "meta" in names else None
             if version is None:
                 raise StoreVersionError(
-                    f'"{self.path}" is a DuckDB file, but no parcours store: name another file in [store] path'
+                    f'"{self.path}" is a DuckDB file but no parcours store: name another file in [store] path'
                 )
             if int(version) != FORMAT_VERSION:
                 newer = int(version) > FORMAT_VERSION
@@ -102,16 +131,6 @@ class Store:
         except BaseException:
             self.connection.close()
             raise
-
-    def _create(self) -> None:
-        """Make every relation in one transaction: a crash leaves an empty file, which is made a store next time."""
-        self.connection.execute("BEGIN")
-        for name in (*relations.INTERNAL, *relations.TABLES, *relations.VIEWS):
-            self.connection.execute(relations.statement(name))
-        self.connection.execute(
-            "INSERT INTO internal.meta VALUES ('format_version', ?)", [str(FORMAT_VERSION)]
-        )
-        self.connection.execute("COMMIT")
 
     def meta(self, key: str) -> str | None:
         """Return one of the store's own notes."""
