@@ -44,39 +44,49 @@ def test_duckdb_file_that_is_no_store(read_only, tmp_path):
     assert 1 == one(path, "SELECT count(*) FROM duckdb_tables()")
 
 
-@pytest.mark.parametrize("content", [b"event_id;occurred_at\n" * 500, b"x", b"\x00" * 20_000])
-def test_file_of_another_kind(content, tmp_path, capsys):
-    """A text file, or rubbish, is refused by name, without a traceback, and left as it is."""
-    path = tmp_path / "touchpoints.csv"
+@pytest.mark.parametrize("name", ["touchpoints.csv", "file.json", "words.parquet", "notes.duckdb", "notes"])
+@pytest.mark.parametrize("content", [b"event_id;occurred_at\n" * 500, b"x", b"", bytes(20_000)])
+def test_file_of_another_kind(name, content, tmp_path):
+    """A text file, rubbish or an empty file is refused by its name, and left as it is."""
+    path = tmp_path / name
     path.write_bytes(content)
-    with pytest.raises(StoreVersionError, match=f'"{re.escape(str(path))}" is not a store'):
-        Store(path)
-    assert 1 == run_guarded(root, ["query", "FROM journeys", "--database", str(path)])
-    said = capsys.readouterr().err
-    assert f'error: "{path}" is not a store' in said
-    assert "Traceback" not in said
+    for read_only in (False, True):
+        with pytest.raises(StoreVersionError, match=f'"{re.escape(str(path))}" is not a store'):
+            Store(path, read_only=read_only)
     assert content == path.read_bytes()
 
 
-def test_empty_file_becomes_a_store(tmp_path):
-    """What a run leaves that dies when it makes its store, an empty file or an empty database, is made a store."""
+def test_commands_refuse_a_file_of_another_kind(tmp_path, capsys):
+    """No command takes a CSV for a store, in which what it loads would be lost; none shows a traceback."""
+    path = tmp_path / "touchpoints.csv"
+    path.write_bytes(b"event_id;occurred_at\n")
+    simulate(10, 82, "json", tmp_path / "in", files=1)
+    run = ["run", "--source", str(tmp_path / "in" / "*.ndjson"), "--format", "json"]
+    for command in (["query", "FROM journeys"], ["status"], run):
+        assert 1 == run_guarded(root, [*command, "--database", str(path)])
+        said = capsys.readouterr().err
+        assert f'error: "{path}" is not a store' in said
+        assert "Traceback" not in said
+    assert b"event_id;occurred_at\n" == path.read_bytes()
+
+
+def test_store_that_was_not_finished(tmp_path):
+    """What a run leaves that dies while it makes its store is swept by the next one."""
     path = tmp_path / "store.duckdb"
-    path.touch()
+    (tmp_path / "store.duckdb.new").write_bytes(b"half a header")
+    (tmp_path / "store.duckdb.new.wal").write_bytes(b"half a log")
     with Store(path) as store:
         assert str(FORMAT_VERSION) == store.meta("format_version")
-    empty = tmp_path / "empty.duckdb"
-    duckdb.connect(str(empty)).close()
-    with Store(empty) as store:
-        assert str(FORMAT_VERSION) == store.meta("format_version")
+    assert {"store.duckdb", "store.duckdb.lock"} == {found.name for found in tmp_path.iterdir()}
 
 
 def test_disk_too_small_for_the_slice(tmp_path, capsys):
-    """A slice that would fill the disk is not begun: what it needs and what is free is said; smaller ones fit."""
+    """A slice that would fill the disk is not begun: what it needs and what is free is said."""
     folder = tmp_path / "in"
     simulate(500, 81, "json", folder, files=1)
     store = tmp_path / "store.duckdb"
     load(config_of(store, file_source(folder / "*.ndjson")))
-    # a line of two bytes needs up to two kilobytes while its slice is committed; the rest of the file is a hole
+    # a line of two bytes takes two kilobytes while its slice is committed; the rest of the file is a hole
     big = folder / "zzz.ndjson"
     with big.open("wb") as file:
         file.write(b"1\n" * 50_000)
