@@ -66,6 +66,17 @@ _MANIFESTS = pa.schema(
 )
 
 
+_OFFSETS = pa.schema(
+    [
+        ("source", pa.string()),
+        ("topic", pa.string()),
+        ("partition", pa.int32()),
+        ("next_offset", pa.int64()),
+        ("resume", pa.string()),
+    ]
+)
+
+
 def run_sql(
     connection: duckdb.DuckDBPyConnection, name: str, values: Mapping[str, Any], **texts: str
 ) -> None:
@@ -185,15 +196,24 @@ def write_offsets(
     connection: duckdb.DuckDBPyConnection, positions: Mapping[tuple[str, str, int], Position]
 ) -> None:
     """Replace the committed position of each (source, topic, partition)."""
-    for (source, topic, partition), position in positions.items():
-        connection.execute(
-            "DELETE FROM internal.offsets WHERE source = ? AND topic = ? AND partition = ?",
-            [source, topic, partition],
-        )
-        connection.execute(
-            "INSERT INTO internal.offsets VALUES (?, ?, ?, ?, ?)",
-            [source, topic, partition, position.next_offset, json.dumps(dict(position.resume))],
-        )
+    rows = [
+        {
+            "source": s,
+            "topic": t,
+            "partition": p,
+            "next_offset": at.next_offset,
+            "resume": json.dumps(dict(at.resume)),
+        }
+        for (s, t, p), at in positions.items()
+    ]
+    connection.register("new_offsets", pa.Table.from_pylist(rows, schema=_OFFSETS))
+    connection.execute(
+        """
+        DELETE FROM internal.offsets USING new_offsets AS n
+        WHERE offsets.source = n.source AND offsets.topic = n.topic AND offsets.partition = n.partition
+        """
+    )
+    connection.execute("INSERT INTO internal.offsets FROM new_offsets")
 
 
 def read_offsets(connection: duckdb.DuckDBPyConnection, source: str) -> dict[tuple[str, int], Position]:

@@ -220,8 +220,8 @@ class SliceLoop:
             self._ends.update({(name, *key): end for key, end in plan.ends.items()})
         return _SlicePlan(tuple(ranges), dict(self._ends), more, tuple(waiting))
 
-    def slice(self) -> bool:
-        """Do one slice; return whether there was something to read.
+    def slice(self) -> _SlicePlan | None:
+        """Do one slice; return what was planned and done, or None where there was nothing to read.
 
         Raises:
             SliceFailedError: it failed several times; the store is as it was.
@@ -231,7 +231,7 @@ class SliceLoop:
                 plan = self.plan()
             self.result.waiting = list(plan.waiting)
             if not plan.ranges:
-                return False
+                return None
             rows = sum(planned.end - planned.start for planned in plan.ranges)
             self.store.require_space(min(rows * BYTES_PER_RECORD, 3 * self.config.store.slice_bytes))
             folder = self.staging / f"attempt-{uuid.uuid4().hex}"
@@ -248,11 +248,11 @@ class SliceLoop:
                 self.observer.warn(f"the slice failed and is tried again: {_last_line(error)}")
                 time.sleep(attempt)
             else:
-                return True
+                return plan
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
                 Progress.forget(str(folder))
-        return False
+        return None
 
     def _attempt(self, plan: _SlicePlan, folder: Path) -> None:
         with self.step("ingest"), self._watched(folder, plan):
@@ -426,11 +426,12 @@ def run(
         config, "follow" if follow else "run", observer, runner, runner_options, apply_rules=False
     ) as loop:
         while not stop.is_set():
-            if loop.slice():
-                continue
-            if not follow:
+            done = loop.slice()
+            if follow and done is None:
+                stop.wait(IDLE_SECONDS)
+            # a log that is written to all the time has no end: once is what stood there when it was planned
+            if not follow and (done is None or not done.more):
                 break
-            stop.wait(IDLE_SECONDS)
         loop.finish("interrupted" if stop.is_set() else "done")
         return loop.result
 
