@@ -37,7 +37,7 @@ format: $(READY) ## rewrite the code in the one format
 	$(BIN)/ruff check --fix .
 
 typecheck: $(READY) ## mypy, strict, on the installed wheel
-	rm -rf build/typecheck && mkdir -p build/typecheck
+	rm -rf build && mkdir -p build/typecheck # a build folder lends a wheel files that are gone
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir build/typecheck .
 	$(BIN)/pip install --quiet --no-deps --target build/typecheck/site build/typecheck/*.whl
 	cd build/typecheck && MYPYPATH=site $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml -p parcours
