@@ -163,7 +163,7 @@ class Source(_Model):
 
     @property
     def numbers_rows(self) -> bool:
-        """Whether equal rows of a file are told apart by their number in it: ``event_id = @hash`` of files."""
+        """Whether equal rows of one file are events of their own: ``event_id = @hash`` of files."""
         entry = self.map.get("event_id")
         return self.kind == "file" and entry is not None and entry.generate == "hash"
 
