@@ -83,6 +83,7 @@ CREATE MACRO placed(local, zone, before, after) AS
 -- The texts of a list: a JSON list, or words between bars. Null where it is neither.
 CREATE MACRO word_list(t) AS
     CASE
+        WHEN t[1] = '{' THEN NULL
         WHEN t[1] <> '[' THEN string_split(t, '|')
         WHEN NOT json_valid(t) THEN NULL
         WHEN NOT contains(t, '{') AND NOT contains(substr(t, 2), '[') THEN from_json(t, '["VARCHAR"]')
