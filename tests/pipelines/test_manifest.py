@@ -1,4 +1,4 @@
-"""What the simulator planted is what the store holds: every count of its manifest, and every balance closes."""
+"""What the simulator planted is what the store holds: every count, and every balance closes."""
 
 import os
 from datetime import datetime
@@ -82,7 +82,7 @@ def assert_manifest(manifest, store):
 @pytest.mark.kafka
 @pytest.mark.parametrize("format_", ["json", "avro", "avro-confluent", "avro-single-object"])
 def test_topic_is_loaded_as_planted(format_, kafka, tmp_path):
-    """Four partitions, 1 % broken, 2 % duplicates, two slices: nothing lost, nothing twice, in each format."""
+    """Four partitions, 1 % broken, 2 % duplicates, two slices: nothing lost, nothing twice."""
     topic = f"planted-{format_}"
     manifest = simulate(
         TOPIC_EVENTS,

@@ -58,9 +58,7 @@ def store(loaded, tmp_path):
 
 
 def test_no_second_writer_whatever_the_first_opened_and_closed(store, tmp_path):
-    """Opening and closing the file with Python drops DuckDB's own lock; ours still keeps others out, and names
-    host, process and start.
-    """
+    """Closing the file in Python drops DuckDB's own lock; ours still keeps others out and names its owner."""
     with Store(store) as held:
         held.connection.execute("CREATE TABLE proof AS SELECT 1")
         owner = read_owner(store)
@@ -124,7 +122,7 @@ def test_readers_share_and_keep_writers_out(store):
 
 
 def test_status_and_query_say_who_holds_the_store(store, tmp_path):
-    """While the store is held, ``status`` shows its last commit and its holder, ``query`` names it and exits 4."""
+    """While the store is held, ``status`` shows its last commit and holder, ``query`` exits with 4."""
     config = config_of(store, file_source(tmp_path / "in" / "*.ndjson"))
     before = store_status(config)
     assert before["holder"] is None
