@@ -80,6 +80,22 @@ def test_store_that_was_not_finished(tmp_path):
     assert {"store.duckdb", "store.duckdb.lock"} == {found.name for found in tmp_path.iterdir()}
 
 
+def test_log_without_its_store(tmp_path):
+    """The log of a store that was removed is not replayed into a new one: that would be half of the old store."""
+    path, log = tmp_path / "store.duckdb", tmp_path / "store.duckdb.wal"
+    with Store(path) as store:
+        store.connection.execute("CHECKPOINT")
+        store.set_meta("rules", "{}")
+        shutil.copy(log, tmp_path / "kept")
+    path.unlink()
+    shutil.move(tmp_path / "kept", log)
+    with pytest.raises(StoreVersionError, match='put "store.duckdb" back beside it, or remove it too'):
+        Store(path)
+    log.unlink()
+    with Store(path) as store:
+        assert store.meta("rules") is None
+
+
 def test_disk_too_small_for_the_slice(tmp_path, capsys):
     """A slice that would fill the disk is not begun: what it needs and what is free is said."""
     folder = tmp_path / "in"
