@@ -5,9 +5,11 @@ SELECT
     raw, step, reason, rule, field, value, message
 FROM staged_rejected;
 
+-- Bytes and reason belong together: where a file was replaced, another record may stand at the place.
 UPDATE quarantine
-SET attempts = attempts + 1, last_at = $now, step = r.step, reason = r.reason, rule = r.rule, field = r.field,
-    value = r.value, message = r.message, status = 'open', closed_by_run = NULL
+SET attempts = attempts + 1, last_at = $now, broker_timestamp = r.broker_timestamp, record_key = r.record_key,
+    headers = r.headers, raw = r.raw, step = r.step, reason = r.reason, rule = r.rule, field = r.field, value = r.value,
+    message = r.message, status = 'open', closed_by_run = NULL
 FROM rejects AS r WHERE quarantine.quarantine_id = r.quarantine_id;
 
 INSERT INTO quarantine
