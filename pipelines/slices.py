@@ -1,8 +1,8 @@
 """The slice loop: plan, ingest, merge, build, commit, and again while there is something to read.
 
-A slice is a set of offset ranges. The offsets in the store are the truth about what was read: they are committed in
-one transaction with what was loaded, so a crash anywhere leaves the store as it was and the next run does the slice
-again.
+A slice is a set of offset ranges. The offsets in the store are the truth about what was read: they are
+committed in one transaction with what was loaded, so a crash anywhere leaves the store as it was and the next
+run does the slice again.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -143,7 +143,12 @@ class SliceLoop:
         self._sources: dict[str, RangeSource] = {}
         self._turn = 0
         self._ends: dict[tuple[str, str, int], int] = {}
-        self.staging = Path(config.store.staging or f"{store.path}.staging")
+        # a configured folder may be shared, with other stores or with anything: ours is below it
+        self.staging = (
+            Path(config.store.staging, f"{store.path.name}-{_fingerprint(str(store.path.resolve()))[:12]}")
+            if config.store.staging
+            else Path(f"{store.path}.staging")
+        )
 
     @property
     def connection(self) -> duckdb.DuckDBPyConnection:
@@ -158,13 +163,15 @@ class SliceLoop:
         """
         shutil.rmtree(self.staging, ignore_errors=True)
         kept = self.store.meta("rules")
+        if kept is not None and not self.connection.execute("FROM touchpoints LIMIT 1").fetchone():
+            kept = None  # nothing was loaded by them
         if kept is not None and kept != self._rules and not apply_rules:
             changed = [
                 part for part, value in json.loads(self._rules).items() if value != json.loads(kept).get(part)
             ]
             raise RulesChangedError(
-                f'the rules in [{"], [".join(changed)}] are not those that "{self.store.path}" was built with: '
-                "take the change back, or apply it to everything with parcours rebuild"
+                f'the rules in [{"], [".join(changed)}] are not those that "{self.store.path}" was '
+                "built with: take the change back, or apply it to everything with parcours rebuild"
             )
         register_taxonomy(self.connection, self.config.taxonomy)
         kpi = self.config.kpi.model_dump_json()
@@ -210,10 +217,11 @@ class SliceLoop:
                 self._sources[name] = open_source(by_name[name], self.config.validation)
             committed = commit.read_offsets(self.connection, name)
             left = records - sum(planned.end - planned.start for planned in ranges)
-            if left <= 0:
+            if left <= 0 or bytes_ <= 0:
                 more = True
                 continue
             plan = self._sources[name].plan(committed, first_id=len(ranges), records=left, bytes_=bytes_)
+            bytes_ -= plan.bytes_
             ranges.extend(plan.ranges)
             waiting.extend(plan.waiting)
             more = more or plan.more
@@ -277,8 +285,15 @@ class SliceLoop:
         with self.step("tell"):
             self.result.add(counts)
             self.result.slices += 1
-            write_status(self.store, self._ends)
+            self._tell()
         self.observer.slice_done({**counts.__dict__, "slices": self.result.slices})
+
+    def _tell(self) -> None:
+        """Write the status file; where that cannot be, the load stands all the same."""
+        try:
+            write_status(self.store, self._ends)
+        except OSError as error:
+            self._warn(f"the status file could not be written: {error.strerror}: {error.filename}")
 
     @contextmanager
     def _watched(self, folder: Path, plan: _SlicePlan) -> Iterator[None]:
@@ -363,7 +378,7 @@ class SliceLoop:
                 ).fetchall()
             )
         self.result.nothing_to_do = not self.result.slices
-        write_status(self.store, self._ends)
+        self._tell()
 
     def close(self) -> None:
         """Give back the sources."""
@@ -397,6 +412,10 @@ def open_loop(
         try:
             loop.prepare(apply_rules=apply_rules)
             yield loop
+        except BaseException:
+            with suppress(Exception):  # what went wrong is the news; the next run puts the ledger right
+                loop.finish("interrupted")
+            raise
         finally:
             loop.close()
             loop.result.seconds = time.monotonic() - started

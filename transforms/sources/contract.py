@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from parcours.transforms.elements import PlannedRange, RangeEnd, SourceBatch
 
 BATCH_RECORDS = 50_000
-"""Most records in one batch: large enough that a query's fixed cost vanishes, small enough for flat memory."""
+"""Most records in one batch: a query's fixed cost vanishes, and memory stays flat."""
 
 BATCH_BYTES = 16 * 1024 * 1024
 """Most bytes of values in one batch."""
@@ -35,14 +35,16 @@ class Position:
 class Plan:
     """What to read next: the ranges, in reading order, and what a person should know.
 
-    ``ends`` gives the end of each topic-partition at planning, for lag. ``more`` says that the limits cut the plan
-    short: there is something to read after this slice. ``waiting`` says what is held back, and why.
+    ``ends`` gives the end of each topic-partition at planning, for lag. ``more`` says that the limits cut
+    the plan short: there is something to read after this slice. ``waiting`` says what is held back, and why.
+    ``bytes_`` is about how many bytes the ranges have.
     """
 
     ranges: tuple[PlannedRange, ...]
     ends: Mapping[tuple[str, int], int]
     more: bool = False
     waiting: tuple[str, ...] = ()
+    bytes_: int = 0
 
 
 class RangeSource(Protocol):
@@ -69,7 +71,9 @@ class RangeSource(Protocol):
         """Read one range: batches in offset order, then exactly one ``RangeEnd``."""
         ...
 
-    def rewound(self, committed: Mapping[tuple[str, int], Position], to: str) -> dict[tuple[str, int], Position]:
+    def rewound(
+        self, committed: Mapping[tuple[str, int], Position], to: str
+    ) -> dict[tuple[str, int], Position]:
         """Return earlier positions to read from again.
 
         Args:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+
 from parcours.schemas.config import Source, Validation
 from parcours.schemas.touchpoint import RAW
 from parcours.transforms.elements import PlannedRange, RangeEnd, SourceBatch
@@ -100,7 +101,8 @@ class FileSource:
                 f'source "{self._source.name}" cannot read {error.filename}: {error.strerror}; '
                 "make it readable, or change the source's path"
             ) from error
-        return Plan(tuple(ranges), ends, more, tuple(waiting))
+        taken = sum(planned.resume["bytes"] for planned in ranges)
+        return Plan(tuple(ranges), ends, more, tuple(waiting), taken)
 
     def _compare(self, file: File, known: Position) -> str:
         """Hold a file against what is committed: ``done``, ``held``, ``unread`` or ``replaced``.

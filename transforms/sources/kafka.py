@@ -77,15 +77,17 @@ class KafkaSource:
             LogStoppedError: the cluster or a topic is another one than before, or lost what was not read.
         """
         logs, waiting = self._connection.answer(lambda: self._logs(committed))
+        record_bytes = self._connection.answer(lambda: self._record_bytes(logs))
         ranges, more = cut(
             logs,
             source=self._source.name,
             first_id=first_id,
             records=records,
             bytes_=bytes_,
-            record_bytes=self._connection.answer(lambda: self._record_bytes(logs)),
+            record_bytes=record_bytes,
         )
-        return Plan(ranges, {(log.topic, log.partition): log.end for log in logs}, more, waiting)
+        taken = sum((each.end - each.start) * record_bytes.get(each.topic, 0) for each in ranges)
+        return Plan(ranges, {(log.topic, log.partition): log.end for log in logs}, more, waiting, int(taken))
 
     def _logs(self, committed: Mapping[tuple[str, int], Position]) -> tuple[list[Log], tuple[str, ...]]:
         admin = self._connection.admin()
