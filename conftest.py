@@ -1,6 +1,6 @@
 """Makes a bare checkout testable: without an install, ``parcours`` is this folder.
 
-Worker subprocesses do not see this file; tests that start processes need ``pip install -e .`` (make test does it).
+Worker processes do not see this file; tests that start some need ``pip install -e .``: make test does it.
 """
 
 import importlib.util

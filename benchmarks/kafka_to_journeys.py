@@ -1,10 +1,10 @@
-"""How long a million Avro events take from a Kafka broker to committed journey tables, and where the time goes.
+"""How long a million Avro events take from a Kafka broker to committed journey tables, part by part.
 
-Run by ``make bench``. Starts a broker, fills a topic of four partitions from the simulator (no broken records, no
-duplicates), loads a small topic first so that the process is warm, then times one run. The parts of ingest are
-timed apart, one after the other on one thread. What people write by hand, a loop of ``consumer.poll()`` and
-``fastavro.schemaless_reader`` that only counts, is timed beside them over a tenth of the events: the ratio says
-more than the seconds, which depend on the machine.
+Run by ``make bench``. Starts a broker, fills a topic of four partitions from the simulator (no broken
+records, no duplicates), loads a small topic first so that the process is warm, then times one run. The parts
+of ingest are timed apart, one after the other on one thread. What people write by hand, a loop of
+``consumer.poll()`` and ``fastavro.schemaless_reader`` that only counts, is timed beside them over a tenth of
+the events: the ratio says more than the seconds, which depend on the machine.
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ def parts(config: Config, folder: Path) -> dict[str, float]:
 
 
 def by_hand(bootstrap: str, topic: str, records: int) -> float:
-    """Time the loop that people write: one poll, one decode a record, only counting. Returns records a second."""
+    """Return records a second of the loop that people write: poll, decode one by one, only count."""
     consumer = KafkaConsumer(
         bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest"
     )
@@ -179,7 +179,8 @@ def by_hand(bootstrap: str, topic: str, records: int) -> float:
 def report(events: int, wall: float, steps: dict[str, float], alone: dict[str, float], hand: float) -> None:
     """Print what was measured."""
     print(
-        f"{events:,} events from the broker to committed journey tables: {wall:.1f} s, {events / wall:,.0f} a second"
+        f"{events:,} events from the broker to committed journey tables: {wall:.1f} s, "
+        f"{events / wall:,.0f} a second"
     )
     print("  " + ", ".join(f"{step} {seconds:.1f} s" for step, seconds in steps.items()))
     print(f"parts of ingest alone, on one thread, in batches of up to {BATCH_RECORDS:,}:")

@@ -9,7 +9,7 @@ from parcours.transforms.build import build_bucket, read_built
 from parcours.transforms.journeys import JourneyRules
 
 DIRECT_ROWS = 50_000
-"""Up to this many touchpoints the one bucket is built without a pipeline, which would take longer to start than to run."""
+"""Up to this many touchpoints the build runs without a pipeline, which would take longer to start."""
 
 
 def build_journeys(

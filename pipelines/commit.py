@@ -1,4 +1,4 @@
-"""Commit: one transaction checks what was merged and built, and writes it with the ledger and the new offsets."""
+"""Commit: one transaction checks what was merged and built, and writes it with ledger and offsets."""
 
 from __future__ import annotations
 

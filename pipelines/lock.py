@@ -1,8 +1,8 @@
 """One writer at a time: a lock beside the store that names its owner.
 
 DuckDB locks its file too, but loses that lock when any code of the process opens and closes the file. The
-lock here is ``flock`` on ``<store>.lock``: the kernel gives it back when its owner dies, so a lock file left by a killed
-process, or by the same pid in another container, stops nobody.
+lock here is ``flock`` on ``<store>.lock``: the kernel gives it back when its owner dies, so a lock file left
+by a killed process, or by the same pid in another container, stops nobody.
 """
 
 from __future__ import annotations

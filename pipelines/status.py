@@ -39,8 +39,8 @@ def describe(
 ) -> dict[str, Any]:
     """Read offsets, lag, last runs, balances, quarantine and sizes from a store.
 
-    ``ends`` gives the end of each (source, topic, partition) when it was last asked; lag is null where it is not
-    known.
+    ``ends`` gives the end of each (source, topic, partition) when it was last asked; lag is null where it is
+    not known.
     """
 
     def rows(query: str) -> list[dict[str, Any]]:
@@ -55,17 +55,18 @@ def describe(
         offset["lag"] = None if end is None else max(0, end - offset["next_offset"])
     return {
         "written_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "runs": rows(f"SELECT * FROM runs ORDER BY started_at DESC LIMIT {LAST_RUNS}"),  # noqa: S608
+        "runs": rows(f"SELECT * FROM runs ORDER BY started_at DESC LIMIT {LAST_RUNS}"),
         "balances": rows(
             f"""
             SELECT run_id, source, source_topic, source_partition, min(from_offset) AS from_offset,
                 max(to_offset) AS to_offset, sum(read)::BIGINT AS read, sum(loaded)::BIGINT AS loaded,
                 sum(duplicate)::BIGINT AS duplicate, sum(quarantined)::BIGINT AS quarantined,
-                sum(suppressed)::BIGINT AS suppressed, sum(demoted)::BIGINT AS demoted, sum(gap)::BIGINT AS gap
+                sum(suppressed)::BIGINT AS suppressed, sum(demoted)::BIGINT AS demoted,
+                sum(gap)::BIGINT AS gap
             FROM run_balances
             WHERE run_id IN (SELECT run_id FROM runs ORDER BY started_at DESC LIMIT {LAST_RUNS})
             GROUP BY ALL ORDER BY run_id DESC, source, source_topic, source_partition LIMIT 1000
-            """  # noqa: S608
+            """
         ),
         "offsets": offsets,
         "quarantine": dict(
@@ -73,10 +74,7 @@ def describe(
                 "SELECT reason, count(*) FROM quarantine WHERE status = 'open' GROUP BY ALL ORDER BY ALL"
             ).fetchall()
         ),
-        "relations": {
-            name: rows(f"SELECT count(*) AS n FROM {name}")[0]["n"]  # noqa: S608
-            for name in RELATIONS
-        },
+        "relations": {name: rows(f"SELECT count(*) AS n FROM {name}")[0]["n"] for name in RELATIONS},
     }
 
 
@@ -96,9 +94,10 @@ def read_status(store: Path) -> dict[str, Any] | None:
 
 
 def store_status(config: Config) -> dict[str, Any] | None:
-    """Return the state of the store, from the store itself or, while a run holds it, from the last commit's file.
+    """Return the state of the store: its own or, while a run holds it, that of the last commit.
 
-    The ends of the logs, and so the lag, are those of the last run's planning. ``holder`` says who holds the store.
+    The ends of the logs, and so the lag, are those of the last run's planning. ``holder`` says who holds the
+    store.
     """
     path = Path(config.store.path)
     told = read_status(path)

@@ -60,10 +60,10 @@ class Store:
         """Make an empty store under another name, then rename it: a crash leaves no half of one."""
         log = self.path.with_name(f"{self.path.name}.wal")
         if log.exists():
-            # DuckDB would replay it into the new store: half of the old one, with offsets that say all was read
+            # DuckDB would replay it into the new store: half of the old one, with all offsets read
             raise StoreVersionError(
-                f'"{log}" has the last commits of a store that is no longer there: put "{self.path.name}" back '
-                "beside it, or remove it too to begin anew"
+                f'"{log}" has the last commits of a store that is no longer there: put '
+                f'"{self.path.name}" back beside it, or remove it too to begin anew'
             )
         new = self.path.with_name(f"{self.path.name}.new")
         for leftover in (new, new.with_name(f"{new.name}.wal")):

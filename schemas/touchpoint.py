@@ -78,7 +78,7 @@ RAW = pa.schema(
 """One batch as a source reads it."""
 
 TOUCHPOINT = pa.schema([*FIELDS, *COORDINATES, ("content_sha256", pa.binary(32))])
-"""One valid record. ``content_sha256`` hashes the mapped fields before any look-up, attributes sorted by key."""
+"""One valid record. ``content_sha256`` is over the mapped fields before any look-up."""
 
 REJECTED = pa.schema(
     [

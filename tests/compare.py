@@ -12,6 +12,7 @@ from math import isclose
 from typing import Any
 
 import duckdb
+
 from reference import COORDINATES, STAGES, Tables
 
 Row = dict[str, Any]

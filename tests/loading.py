@@ -1,18 +1,18 @@
-"""Loads valid touchpoints into a store through the product's SQL: merge, build and commit, without a pipeline.
+"""Loads valid touchpoints into a store through the product's SQL, without a pipeline.
 
-``Loader`` keeps one in-memory store and empties it between worlds: creating the relations costs more than a small
-world does.
+``Loader`` keeps one in-memory store and empties it between worlds: creating the relations costs more than a
+small world does.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import duckdb
 import pyarrow as pa
-from reference import Options
 
 from parcours.pipelines import commit
 from parcours.schemas import relations
@@ -22,6 +22,7 @@ from parcours.transforms.canonical import content_sha256_sql
 from parcours.transforms.journeys import JourneyRules, build_journeys
 from parcours.transforms.merge import collect_history, merge, merge_everything, register_taxonomy
 from parcours.transforms.stage import Manifest
+from reference import Options
 
 STARTED = datetime(2026, 1, 1)
 
@@ -51,7 +52,7 @@ def config_of(options: Options) -> Config:
 
 
 def hashed(events: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The events with the product's own content hash, which breaks the ties between conflicting duplicates."""
+    """The events with the product's own content hash, which settles conflicts at one instant."""
     table = _arrow([{**event, "rid": n, "content_sha256": b"0" * 32} for n, event in enumerate(events)])
     with duckdb.connect() as connection:
         connection.register("events", table)
@@ -87,10 +88,8 @@ class Loader:
 
     def empty(self) -> None:
         """Forget everything that was loaded, a slice that failed half-way too."""
-        try:
+        with contextlib.suppress(duckdb.TransactionException):  # no slice had failed
             self.connection.execute("ROLLBACK")
-        except duckdb.TransactionException:
-            pass  # no slice had failed
         for name in (*relations.TABLES, "internal.offsets", "internal.row_hashes"):
             if name != "dim_date":
                 self.connection.execute(f"DELETE FROM {name}")

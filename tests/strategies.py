@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from hypothesis import strategies as st
+
 from reference import STAGES, Channel, EventType, Options
 
 Event = dict[str, Any]

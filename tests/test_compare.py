@@ -9,8 +9,9 @@ from decimal import Decimal
 import duckdb
 import pyarrow as pa
 import pytest
-from compare import KEYS, assert_same, assert_same_rows, normalise
 from hypothesis import given, settings
+
+from compare import KEYS, assert_same, assert_same_rows, normalise
 from reference import FIELDS, Options, build
 from strategies import CHANNELS, EVENT_TYPES, worlds
 

@@ -9,6 +9,7 @@ from itertools import count, permutations
 from pathlib import Path
 
 import pytest
+
 import reference
 from reference import Channel, EventType, Options, build, stage_conversion
 

@@ -2,12 +2,13 @@
 
 import os
 
-import compare
 import pytest
-import reference
-import strategies
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+import compare
+import reference
+import strategies
 from loading import Loader, hashed
 
 EXAMPLES = 2_000 if os.environ.get("HYPOTHESIS_PROFILE") == "long" else 200
@@ -15,11 +16,13 @@ EXAMPLES = 2_000 if os.environ.get("HYPOTHESIS_PROFILE") == "long" else 200
 
 @pytest.fixture(scope="module")
 def loader():
+    """One store for all worlds."""
     return Loader()
 
 
 @st.composite
 def cut_worlds(draw):
+    """A world, and its records in another order and cut into slices."""
     world = draw(strategies.worlds())
     return world, draw(strategies.runs(world.events))
 
@@ -27,8 +30,7 @@ def cut_worlds(draw):
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 @given(cut_worlds())
 def test_tables_equal_the_reference_however_the_log_is_cut(loader, cut):
-    """Whatever the order and the slices, every table equals the reference's, every balance closes, and a rebuild
-    changes nothing."""
+    """Every table equals the reference's, every balance closes, and a rebuild changes nothing."""
     world, runs = cut
     events = hashed(world.events)
     order = {id(event): place for place, event in enumerate(world.events)}

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from datetime import datetime, timedelta
 
-from compare import assert_same
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+
+from compare import assert_same
 from reference import FIELDS, build
 from strategies import UNITS, runs, worlds
 

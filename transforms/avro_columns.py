@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+
 from parcours.schemas.touchpoint import INSTANT
 from parcours.transforms import avro_nested as nested
 from parcours.transforms import avro_nodes as nodes

@@ -20,6 +20,7 @@ from typing import Any
 import fastavro
 import pyarrow as pa
 from fastavro._read_py import schemaless_reader as nesting_reader
+
 from parcours.transforms.avro_schemas import WriterSchema
 from parcours.transforms.elements import DecodedPart
 from parcours.transforms.raw_rows import RawRows, Rejects

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+
 from parcours.transforms.avro_nodes import Chunk, Column, Ints, Mask, Node, Nothing, read_varint, signed
 
 

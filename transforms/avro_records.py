@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+
 from parcours.schemas.config import Source
 from parcours.transforms.avro_columns import compile_record, decode_columns
 from parcours.transforms.avro_documents import AvroDocuments, refuse_undecodable, refuse_unfinished

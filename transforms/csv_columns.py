@@ -9,10 +9,11 @@ import re
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from pyarrow import csv as arrow_csv
+
 from parcours.transforms.elements import DecodedPart
 from parcours.transforms.raw_rows import RawRows, Rejects, columns_beside_row
 from parcours.transforms.text_rows import BOM, decode_text
-from pyarrow import csv as arrow_csv
 
 
 class CsvColumns:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+
 from parcours.schemas.config import Source, Validation
 from parcours.transforms.avro_records import BareAvro, ConfluentAvro, FileAvro, SingleObjectAvro
 from parcours.transforms.csv_columns import CsvColumns

@@ -16,9 +16,10 @@ import pyarrow as pa
 class PlannedRange:
     """A stretch of one log, read by one worker and answered by exactly one manifest.
 
-    ``start`` is the first offset to read. ``end`` is exclusive: for Kafka no record at or past it is read and the
-    range is done when the position reaches it; for files it is an upper bound that the file's end may undercut.
-    ``resume`` is what the source kind needs to find its place (a file's byte position, a topic's id).
+    ``start`` is the first offset to read. ``end`` is exclusive: for Kafka no record at or past it is read and
+    the range is done when the position reaches it; for files it is an upper bound that the file's end may
+    undercut. ``resume`` is what the source kind needs to find its place (a file's byte position, a topic's
+    id).
     """
 
     id: int
@@ -46,8 +47,8 @@ class SourceBatch:
 class RangeEnd:
     """A range was read to its end: how many batches and records came of it, and what the log did not have.
 
-    ``next_offset - range.start == read + gap``. ``resume`` is kept with the committed offset and handed back in the
-    next plan.
+    ``next_offset - range.start == read + gap``. ``resume`` is kept with the committed offset and handed back
+    in the next plan.
     """
 
     range: PlannedRange
@@ -64,8 +65,8 @@ class RangeEnd:
 class DecodedPart:
     """Rows that were decoded alike.
 
-    ``documents``: column ``document`` holds one valid JSON object a row. ``columns``: the source's own columns, typed.
-    Both have ``row`` (int32), the row's place in the batch as read.
+    ``documents``: column ``document`` holds one valid JSON object a row. ``columns``: the source's own
+    columns, typed. Both have ``row`` (int32), the row's place in the batch as read.
     """
 
     kind: Literal["documents", "columns"]
@@ -76,8 +77,8 @@ class DecodedPart:
 class DecodedBatch:
     """A batch after decoding: every row of ``source.records`` is in exactly one part or in ``rejects``.
 
-    ``rejects`` has the columns of ``REJECT_NOTE``. ``schema_ids`` has one int32 a raw row, or is null where the
-    format carries none.
+    ``rejects`` has the columns of ``REJECT_NOTE``. ``schema_ids`` has one int32 a raw row, or is null where
+    the format carries none.
     """
 
     source: SourceBatch

@@ -7,6 +7,7 @@ import json
 import duckdb
 import numpy as np
 import pyarrow as pa
+
 from parcours.transforms.elements import DecodedPart
 from parcours.transforms.raw_rows import RawRows, Rejects
 from parcours.transforms.text_rows import decode_text
@@ -27,7 +28,7 @@ _STATE = f"""
         ELSE {_FINE}
     END::TINYINT AS state
     FROM incoming
-"""  # noqa: S608 - constants of this module only
+"""
 
 
 class JsonDocuments:

@@ -1,11 +1,13 @@
 """Merge: what a slice changes, worked out beside the store in temporary tables.
 
-Duplicates and conflicts are settled against the store and within the slice, devices are tied to customers, and
-everyone whose history changes is found (``touched``). Nothing stored is written here: the commit does that.
+Duplicates and conflicts are settled against the store and within the slice, devices are tied to customers,
+and everyone whose history changes is found (``touched``). Nothing stored is written here: the commit does
+that.
 
-The temporary tables, all in the connection's own schema: ``arrivals`` (valid records), ``fates`` (of contested ids),
-``loaded``, ``demoted``, ``new_links``, ``devices``, ``newcomers`` (person of each loaded row), ``moved`` (stored rows
-that change hands), ``touched`` (profiles), ``kept`` and the view ``history`` (the touched profiles' whole history).
+The temporary tables, all in the connection's own schema: ``arrivals`` (valid records), ``fates`` (of
+contested ids), ``loaded``, ``demoted``, ``new_links``, ``devices``, ``newcomers`` (person of each loaded
+row), ``moved`` (stored rows that change hands), ``touched`` (profiles), ``kept`` and the view ``history``
+(the touched profiles' whole history).
 """
 
 from __future__ import annotations
@@ -48,7 +50,7 @@ def register_staged(
         else:
             source = f"{name}_none"
             connection.register(source, empty[name])
-        connection.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS SELECT * FROM {source}")  # noqa: S608
+        connection.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS SELECT * FROM {source}")
 
 
 def register_taxonomy(connection: duckdb.DuckDBPyConnection, taxonomy: Taxonomy) -> None:
@@ -71,8 +73,8 @@ def register_taxonomy(connection: duckdb.DuckDBPyConnection, taxonomy: Taxonomy)
 def merge(connection: duckdb.DuckDBPyConnection, config: Config, manifests: Sequence[Manifest]) -> None:
     """Work out what the staged slice changes.
 
-    Expects ``staged``, ``staged_rejected`` and the taxonomy tables, and the store as the connection's database. Must
-    run in the same transaction as the commit: stored rows are named by their rowid.
+    Expects ``staged``, ``staged_rejected`` and the taxonomy tables, and the store as the connection's
+    database. Must run in the same transaction as the commit: stored rows are named by their rowid.
     """
     connection.execute(sql("arrivals"))
     hashed = [source.name for source in config.source if source.numbers_rows]
@@ -94,11 +96,11 @@ def _list(
     connection.execute(f"CREATE OR REPLACE TEMP TABLE {name}({typed})")
     if rows:
         marks = ", ".join("?" for _ in columns)
-        connection.executemany(f"INSERT INTO {name} VALUES ({marks})", rows)  # noqa: S608
+        connection.executemany(f"INSERT INTO {name} VALUES ({marks})", rows)
 
 
 def merge_everything(connection: duckdb.DuckDBPyConnection, config: Config) -> None:
-    """Work out what a rebuild changes: nothing arrives, every device is resolved anew, everyone is touched."""
+    """Work out what a rebuild changes: nothing arrives, all devices are resolved anew, all are touched."""
     register_staged(connection, [], [])
     _run(connection, "arrivals")
     _list(connection, "hashed_sources", ("source_name",), [])

@@ -9,6 +9,7 @@ from operator import itemgetter
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+
 from parcours.transforms.elements import REJECT_NOTE
 
 SHOWN_CHARACTERS = 200

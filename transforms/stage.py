@@ -1,7 +1,7 @@
 """Stage: valid and rejected rows become Parquet files, and each range one manifest that names them.
 
-Retries and orphaned workers leave files behind, so file names are unique, a file is renamed into place when it
-is whole, and only files that a manifest names are ever read. A range's manifest has one name: the last
+Retries and orphaned workers leave files behind, so file names are unique, a file is renamed into place when
+it is whole, and only files that a manifest names are ever read. A range's manifest has one name: the last
 attempt to finish wins, and each attempt's manifest names that attempt's files alone.
 """
 
@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -163,16 +164,17 @@ def read_manifests(folder: Path, ranges: Iterable[PlannedRange]) -> list[Manifes
         path = manifest_path(folder, planned.id)
         if not path.exists():
             raise IncompleteRangeError(
-                f'topic "{planned.topic}" partition {planned.partition} from offset {planned.start} left no manifest'
+                f'topic "{planned.topic}" partition {planned.partition} from offset {planned.start} left '
+                "no manifest"
             )
         manifests.append(Manifest(**json.loads(path.read_text("utf-8"))))
     return manifests
 
 
 class Progress:
-    """Counts what the workers of this process have staged, for whoever watches; workers elsewhere stay silent."""
+    """Counts what this process's workers have staged, for whoever watches; workers elsewhere stay silent."""
 
-    _counts: defaultdict[str, Counter[int]] = defaultdict(Counter)
+    _counts: ClassVar[defaultdict[str, Counter[int]]] = defaultdict(Counter)
 
     @classmethod
     def add(cls, folder: str, range_id: int, rows: int) -> None:

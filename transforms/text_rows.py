@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+
 from parcours.transforms.raw_rows import RawRows, Rejects
 
 BOM = b"\xef\xbb\xbf"

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
 from parcours.pipelines.simulate.population import after, opening_hours, seasonal, some
 from parcours.pipelines.simulate.rows import Draft, Ints
 from parcours.pipelines.simulate.words import DAY, END, START, WORDS, code

@@ -11,6 +11,7 @@ import fastavro
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+
 from parcours.pipelines.simulate.fields import Field, pick
 from parcours.pipelines.simulate.rows import NO_AMOUNT, NONE, Ints
 from parcours.schemas.touchpoint import avro_schema

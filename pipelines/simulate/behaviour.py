@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from parcours.pipelines.simulate.acquisition import acquire, ask_and_sign, draw_products, held_before
 from parcours.pipelines.simulate.population import draw_people, seasonal, some
 from parcours.pipelines.simulate.portfolio import joined, run_claims, run_contracts

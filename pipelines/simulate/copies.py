@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+
 from parcours.pipelines.simulate.rows import NO_AMOUNT, Rows
 from parcours.pipelines.simulate.words import DAY, code
 

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+
 from parcours.pipelines.simulate.rows import NO_AMOUNT, NONE, Ints, Rows
 from parcours.pipelines.simulate.words import ATTRIBUTE_DATES, ATTRIBUTES, DATES, ODD_IDS, WORDS
 

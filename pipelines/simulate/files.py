@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, Protocol, cast
 import numpy as np
 import pyarrow as pa
 import zstandard
+
 from parcours.pipelines.simulate.avro_records import varint
 from parcours.pipelines.simulate.fields import mix
 from parcours.pipelines.simulate.rows import Rows

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from parcours.pipelines.simulate.faults import Fault
 from parcours.pipelines.simulate.rows import NO_AMOUNT, NONE, STAGE_OF, Rows
 from parcours.pipelines.simulate.text_records import iso

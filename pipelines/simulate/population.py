@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
 from parcours.pipelines.simulate.words import DAY, END, ODD_IDS, START
 
 Ints = npt.NDArray[np.int64]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+
 from parcours.pipelines.simulate.acquisition import MINUTE, YEAR, Contracts
 from parcours.pipelines.simulate.population import NEVER, after, opening_hours, some
 from parcours.pipelines.simulate.rows import Draft, Ints

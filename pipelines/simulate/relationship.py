@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from parcours.pipelines.simulate.acquisition import MINUTE, SECOND, e_mail
 from parcours.pipelines.simulate.population import after, opening_hours, seasonal, some
 from parcours.pipelines.simulate.rows import Draft, Ints

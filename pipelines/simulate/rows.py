@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
 from parcours.pipelines.simulate.population import People
 from parcours.pipelines.simulate.words import (
     ATTRIBUTE_DATES,

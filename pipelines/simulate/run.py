@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
+
 from parcours.pipelines.simulate.avro_records import (
     AvroDatums,
     avro_record,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+
 from parcours.pipelines.simulate.words import DAY, END, START, WORDS
 
 CHANNELS = ("search", "display", "social", "comparator")

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+
 from parcours.pipelines.simulate.fields import FIELDS, Field, pick
 from parcours.pipelines.simulate.rows import NO_AMOUNT, Ints
 from parcours.pipelines.simulate.words import ATTRIBUTES

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 from kafka import KafkaAdminClient, KafkaProducer
 from kafka.errors import KafkaError
+
 from parcours.pipelines.simulate.fields import mix, person_keys
 from parcours.pipelines.simulate.rows import Rows
 from parcours.schemas.touchpoint import avro_schema

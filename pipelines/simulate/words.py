@@ -10,6 +10,7 @@ from functools import cache
 from importlib import resources
 
 import numpy as np
+
 from parcours.schemas.config import STAGES, Taxonomy
 
 DAY = 86_400_000_000

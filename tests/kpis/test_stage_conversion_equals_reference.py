@@ -4,14 +4,14 @@ import os
 from dataclasses import replace
 from datetime import timedelta
 
-import compare
 import pytest
-import reference
-import strategies
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from loading import Loader, config_of, hashed
 
+import compare
+import reference
+import strategies
+from loading import Loader, config_of, hashed
 from parcours.kpis.stage_conversion import create_statements
 from parcours.schemas import relations
 
@@ -34,7 +34,7 @@ def loaders():
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 @given(strategies.worlds(), st.sampled_from(("monday", "sunday")), st.integers(-40, 2), st.data())
 def test_every_row_equals_the_reference(loaders, world, week_start, days_later, data):
-    """At any instant, for every pair of stages, grain and dimension, each count, rate and time is the reference's."""
+    """At any instant, for every pair, grain and dimension, each count, rate and time is the reference's."""
     options = replace(
         world.options, week_start=week_start, grains=("week", "month", "quarter"), dimensions=DIMENSIONS
     )

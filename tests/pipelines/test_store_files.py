@@ -81,7 +81,7 @@ def test_store_that_was_not_finished(tmp_path):
 
 
 def test_log_without_its_store(tmp_path):
-    """The log of a store that was removed is not replayed into a new one: that would be half of the old store."""
+    """The log of a store that was removed is not replayed into a new one: it is half of the old store."""
     path, log = tmp_path / "store.duckdb", tmp_path / "store.duckdb.wal"
     with Store(path) as store:
         store.connection.execute("CHECKPOINT")
@@ -89,7 +89,7 @@ def test_log_without_its_store(tmp_path):
         shutil.copy(log, tmp_path / "kept")
     path.unlink()
     shutil.move(tmp_path / "kept", log)
-    with pytest.raises(StoreVersionError, match='put "store.duckdb" back beside it, or remove it too'):
+    with pytest.raises(StoreVersionError, match=r'put "store\.duckdb" back beside it, or remove it too'):
         Store(path)
     log.unlink()
     with Store(path) as store:

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from parcours.schemas.touchpoint import avro_schema
 from parcours.transforms import avro_columns
 from parcours.transforms.avro_columns import compile_record, decode_columns

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from parcours.schemas.config import Source, Validation
 from parcours.schemas.touchpoint import RAW, REASONS, avro_schema
 from parcours.transforms.avro_records import COLUMN_RECORD_BYTES

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from parcours.schemas.config import Source, Validation
 from parcours.schemas.touchpoint import RAW, REASONS
 from parcours.transforms.decode import make_decoder

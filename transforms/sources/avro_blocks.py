@@ -12,6 +12,7 @@ from typing import Any
 
 import fastavro
 import numpy as np
+
 from parcours.transforms.sources.avro_container import (
     MAGIC,
     NEVER,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import fastavro
 import snappy
 import zstandard
+
 from parcours.transforms.sources.contract import SourceUnavailableError
 from parcours.transforms.sources.streams import Stream
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
+
 from parcours.transforms.sources.contract import BATCH_BYTES, BATCH_RECORDS
 from parcours.transforms.sources.records import Framing, Places, gather, split_records
 from parcours.transforms.sources.streams import Stream

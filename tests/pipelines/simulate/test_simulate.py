@@ -12,6 +12,7 @@ from decimal import Decimal
 import fastavro
 import pytest
 from kafka import KafkaConsumer, TopicPartition
+
 from parcours.pipelines.simulate import Manifest, simulate, taxonomy
 from parcours.pipelines.simulate.faults import faults
 from parcours.pipelines.simulate.topic import TopicError

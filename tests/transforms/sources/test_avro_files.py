@@ -8,6 +8,7 @@ import json
 import fastavro
 import pytest
 import zstandard
+
 from parcours.schemas.config import Source, Validation
 from parcours.transforms.elements import RangeEnd
 from parcours.transforms.sources.contract import LogStoppedError, Position, SourceUnavailableError

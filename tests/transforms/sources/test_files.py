@@ -8,6 +8,7 @@ import pytest
 import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from parcours.schemas.config import Source, Validation
 from parcours.schemas.touchpoint import RAW
 from parcours.transforms.elements import RangeEnd

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from parcours.transforms.sources.records import Framing, gather, split_records
 
 LINES = Framing(b"", b",", 1000, blank_is_white=True)
