@@ -231,7 +231,8 @@ class KafkaBroker:
             properties = self.folder / f"node{node}.properties"
             properties.write_text("".join(f"{k}={v}\n" for k, v in self._properties(node).items()))
             command = ["kafka.tools.StorageTool", "format", "--ignore-formatted"]
-            command += ["-t", cluster_id, "-c", str(properties)]
+            # an id may begin with a hyphen: it must not look like an option
+            command += [f"--cluster-id={cluster_id}", "-c", str(properties)]
             if self._secure:
                 command += ["--add-scram", f"SCRAM-SHA-256=[name={USERNAME},password={PASSWORD}]"]
             done = subprocess.run(
