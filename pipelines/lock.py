@@ -11,9 +11,13 @@ import fcntl
 import json
 import os
 import socket
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+READER_SECONDS = 2.0
+"""How long to wait for a holder that names nobody: it only reads, as status and query do for a moment."""
 
 
 class StoreHeldError(Exception):
@@ -25,7 +29,7 @@ class StoreHeldError(Exception):
         who = (
             f"process {owner['pid']} on {owner['host']} since {owner['started_at']}"
             if owner
-            else "another process that reads it"
+            else "another process that reads it, or has it open in DuckDB"
         )
         super().__init__(
             f'the store "{store}" is held by {who}; wait until it ends, stop it, or look at parcours status'
@@ -45,10 +49,10 @@ class StoreLock:
         path = lock_path(store)
         self._file = path.open("a+", encoding="utf-8")
         try:
-            fcntl.flock(self._file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-        except BlockingIOError:
+            self._lock(store, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+        except StoreHeldError:
             self._file.close()
-            raise StoreHeldError(store, read_owner(store)) from None
+            raise
         if not shared:
             self._write(
                 {
@@ -57,6 +61,19 @@ class StoreLock:
                     "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
                 }
             )
+
+    def _lock(self, store: Path, kind: int) -> None:
+        deadline = time.monotonic() + READER_SECONDS
+        while True:
+            try:
+                fcntl.flock(self._file, kind | fcntl.LOCK_NB)
+            except BlockingIOError:
+                owner = read_owner(store)
+                if owner or time.monotonic() > deadline:
+                    raise StoreHeldError(store, owner) from None
+                time.sleep(0.05)
+            else:
+                return
 
     def _write(self, owner: dict[str, Any] | None) -> None:
         self._file.seek(0)

@@ -447,6 +447,7 @@ def run(
         while not stop.is_set():
             done = loop.slice()
             if follow and done is None:
+                loop.store.checkpoint()
                 stop.wait(IDLE_SECONDS)
             # a log that is written to all the time has no end: once is what stood there when it was planned
             if not follow and (done is None or not done.more):

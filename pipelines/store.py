@@ -12,7 +12,7 @@ from typing import Self
 
 import duckdb
 
-from parcours.pipelines.lock import StoreLock
+from parcours.pipelines.lock import StoreHeldError, StoreLock
 from parcours.schemas import relations
 
 FORMAT_VERSION = 1
@@ -22,6 +22,10 @@ OLDEST_READER = "v1.2.0"
 
 WAL_LIMIT = "1GB"
 """With DuckDB's default of 16 MB, commits stall for seconds every few slices while it rewrites row groups."""
+
+
+IDLE_WAL_BYTES = 64_000_000
+"""A log longer than this is written into the store when there is nothing else to do."""
 
 
 class StoreVersionError(Exception):
@@ -94,8 +98,8 @@ class Store:
         except duckdb.CatalogException as error:
             raise self._data_file() from error
         except duckdb.IOException as error:
-            if "lock" in str(error).lower():
-                raise
+            if "set lock" in str(error):
+                raise StoreHeldError(self.path, None) from error
             raise StoreVersionError(
                 f'"{self.path}" is not a store that DuckDB {duckdb.__version__} opens: '
                 f"{str(error).splitlines()[0]}"
@@ -148,6 +152,12 @@ class Store:
         """Replace one of the store's own notes, inside the caller's transaction."""
         self.connection.execute("DELETE FROM internal.meta WHERE key = ?", [key])
         self.connection.execute("INSERT INTO internal.meta VALUES (?, ?)", [key, value])
+
+    def checkpoint(self) -> None:
+        """Write a long log into the store's file: what a crash would have to replay stays short."""
+        log = self.path.with_name(f"{self.path.name}.wal")
+        if log.exists() and log.stat().st_size > IDLE_WAL_BYTES:
+            self.connection.execute("CHECKPOINT")
 
     def require_space(self, needed: int) -> None:
         """Stop before a slice that would fill the disk.

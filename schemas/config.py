@@ -51,7 +51,14 @@ def _as_utc(value: Any) -> Any:
     return value.replace(tzinfo=UTC) if isinstance(value, datetime) and value.tzinfo is None else value
 
 
+def _no_glob(path: str) -> str:
+    if set(path) & set("*?["):
+        raise ValueError(f'"{path}" has one of * ? [, which DuckDB takes for a pattern: name it without')
+    return path
+
+
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+FilePath = Annotated[str, AfterValidator(_no_glob)]
 Zone = Annotated[str, AfterValidator(_known_zone)]
 Instant = Annotated[datetime, AfterValidator(_as_utc)]
 Stage = Literal["awareness", "consideration", "purchase", "service", "loyalty", "advocacy"]
@@ -64,11 +71,13 @@ class _Model(BaseModel):
 class Store(_Model):
     """Where the DuckDB file is, and how much of the machine a slice may use."""
 
-    path: str = Field(default="parcours.duckdb", description="the DuckDB file; made on the first run")
+    path: FilePath = Field(default="parcours.duckdb", description="the DuckDB file; made on the first run")
     memory_limit: str = Field(
         default="600MB", description="what DuckDB may hold in memory before it spills beside the store"
     )
-    staging: str | None = Field(default=None, description="folder for staged files; default: <path>.staging")
+    staging: FilePath | None = Field(
+        default=None, description="folder for staged files; default: <path>.staging"
+    )
     slice_records: int = Field(default=1_000_000, ge=1, description="most records in one slice")
     slice_bytes: int = Field(default=1_000_000_000, ge=1, description="most bytes of records in one slice")
 

@@ -11,7 +11,7 @@ import reference
 import strategies
 from loading import Loader, hashed
 
-EXAMPLES = 2_000 if os.environ.get("HYPOTHESIS_PROFILE") == "long" else 200
+EXAMPLES = 2_000 if os.environ.get("HYPOTHESIS_PROFILE") == "long" else 100
 
 
 @pytest.fixture(scope="module")

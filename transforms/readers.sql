@@ -80,7 +80,8 @@ CREATE MACRO placed(local, zone, before, after) AS
         WHEN clock(local - least(before, after), zone) = local THEN local - least(before, after)
     END;
 
--- The texts of a list: a JSON list, or words between bars. Null where it is neither.
+-- The texts of a list: a JSON list, or words between bars. Null where it is neither; an opening brace begins an
+-- object, which is no list.
 CREATE MACRO word_list(t) AS
     CASE
         WHEN t[1] = '{' THEN NULL

@@ -80,7 +80,7 @@ class Validator:
             raise ValueError(f'date_format = "{self._source.date_format}" cannot be used: {error}') from error
 
     def validate(self, decoded: DecodedBatch) -> ValidatedBatch:
-        """Validate one batch: as many touchpoints and rejected records as it has rows."""
+        """Validate one batch: as many touchpoints and rejected records as it has rows, each by offset."""
         valid, rejected = [], [_with_coordinates(decoded, decoded.rejects)]
         for part in decoded.parts:
             for rows, rules in self._judge(decoded, part):
@@ -89,8 +89,8 @@ class Validator:
                 rejected.append(_rejected(decoded, rows.filter(pc.invert(fine)), rules))
         return ValidatedBatch(
             decoded.source.range,
-            pa.concat_tables(valid) if valid else TOUCHPOINT.empty_table(),
-            pa.concat_tables(rejected),
+            _by_offset(valid) if valid else TOUCHPOINT.empty_table(),
+            _by_offset(rejected),
         )
 
     def _judge(self, decoded: DecodedBatch, part: DecodedPart) -> list[tuple[pa.Table, tuple[Rule, ...]]]:
@@ -192,6 +192,15 @@ class Validator:
         columns = ", ".join(["row", *FIELDS.names, "content_sha256", "inexact", "broken"])
         value = offending_value_sql(rules, "broken")
         return f"SELECT {columns}, {value} AS bad_value FROM {judged}"
+
+
+def _by_offset(tables: list[pa.Table]) -> pa.Table:
+    """Bring together what was judged apart, in the order in which it was read."""
+    filled = [table for table in tables if table.num_rows]
+    if len(filled) < 2:
+        return filled[0] if filled else tables[0]
+    together = pa.concat_tables(filled)
+    return together.take(pc.sort_indices(together["source_offset"]))
 
 
 def _coordinates(decoded: DecodedBatch, row: pa.Array) -> dict[str, pa.Array]:

@@ -51,7 +51,8 @@ def stop_on_signal() -> Iterator[threading.Event]:
         yield stop
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            # an interrupted command is about to end with its own exit code: no later signal may change that
+            signal.signal(number, signal.SIG_IGN if stop.is_set() else handler)
 
 
 @contextmanager

@@ -320,7 +320,7 @@ RECORDS = st.fixed_dictionaries(
         "anonymous_id": PLAIN,
         "stage": st.sampled_from(["awareness", "service"]),
         "cost": st.floats(-1e9, 1e9),
-        "consent": st.lists(PLAIN.filter(lambda word: "|" not in word and word[0] != "["), max_size=3),
+        "consent": st.lists(PLAIN.filter(lambda word: "|" not in word and word[0] not in "[{"), max_size=3),
         "attributes": st.dictionaries(TEXT, TEXT, max_size=3),
     },
 )
