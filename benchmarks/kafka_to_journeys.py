@@ -27,8 +27,8 @@ import fastavro
 from kafka import KafkaConsumer, TopicPartition
 
 from parcours.pipelines.observe import SilentObserver
+from parcours.pipelines.runs import run
 from parcours.pipelines.simulate import taxonomy
-from parcours.pipelines.slices import run
 from parcours.schemas.config import Config
 from parcours.schemas.touchpoint import avro_schema
 from parcours.transforms.decode import make_decoder

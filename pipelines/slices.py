@@ -14,7 +14,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,9 +46,6 @@ RUNNER = "FnApiRunner"
 
 ATTEMPTS = 3
 """How often a slice is tried before the run fails: a broker restart or a lost worker is over by then."""
-
-IDLE_SECONDS = 0.5
-"""Pause between two looks at sources that have nothing new, while following."""
 
 BYTES_PER_RECORD = 2_000
 """Disk that a record takes at most while its slice is staged, merged and committed; measured at about 900."""
@@ -393,122 +390,3 @@ def _last_line(error: BaseException) -> str:
     if not lines:
         return type(error).__name__
     return lines[-1] if any(line.startswith("Traceback") for line in lines) else lines[0]
-
-
-@contextmanager
-def open_loop(
-    config: Config,
-    command: str,
-    observer: Observer,
-    runner: str,
-    runner_options: Sequence[str],
-    *,
-    apply_rules: bool,
-) -> Iterator[SliceLoop]:
-    """Open the store and a loop over it; close both whatever happens."""
-    started = time.monotonic()
-    with Store(config.store.path, memory_limit=config.store.memory_limit) as store:
-        loop = SliceLoop(store, config, command, observer, runner=runner, runner_options=runner_options)
-        try:
-            loop.prepare(apply_rules=apply_rules)
-            yield loop
-        except BaseException:
-            with suppress(Exception):  # what went wrong is the news; the next run puts the ledger right
-                loop.finish("interrupted")
-            raise
-        finally:
-            loop.close()
-            loop.result.seconds = time.monotonic() - started
-
-
-def run(
-    config: Config,
-    *,
-    follow: bool = False,
-    runner: str = RUNNER,
-    runner_options: Sequence[str] = (),
-    observer: Observer,
-    stop: threading.Event,
-) -> RunResult:
-    """Load what there is to read; with ``follow``, until ``stop`` is set.
-
-    A slice that was begun when ``stop`` is set is finished. ``RunResult.status`` is then ``interrupted``.
-
-    Raises:
-        StoreHeldError: another process holds the store.
-        RulesChangedError: the store was built with other rules.
-        SourceUnavailableError: a source cannot be read.
-        LogStoppedError: a log is not the one that was read before.
-        SliceFailedError: a slice failed several times.
-    """
-    with open_loop(
-        config, "follow" if follow else "run", observer, runner, runner_options, apply_rules=False
-    ) as loop:
-        while not stop.is_set():
-            done = loop.slice()
-            if follow and done is None:
-                loop.store.checkpoint()
-                stop.wait(IDLE_SECONDS)
-            # a log that is written to all the time has no end: once is what stood there when it was planned
-            if not follow and (done is None or not done.more):
-                break
-        loop.finish("interrupted" if stop.is_set() else "done")
-        return loop.result
-
-
-def rebuild(
-    config: Config, *, runner: str = RUNNER, runner_options: Sequence[str] = (), observer: Observer
-) -> RunResult:
-    """Build every profile anew from the stored touchpoints, by the rules of ``config``, in one commit.
-
-    Raises:
-        StoreHeldError: another process holds the store.
-    """
-    with open_loop(config, "rebuild", observer, runner, runner_options, apply_rules=True) as loop:
-        loop.rebuild()
-        loop.finish("done")
-        return loop.result
-
-
-def rewind(
-    config: Config, source: str, to: str, *, topic: str | None = None, partition: int | None = None
-) -> dict[tuple[str, int], int]:
-    """Set the committed offsets of a source back; what is read again is recognised by its ids.
-
-    Args:
-        config: names the store and the source.
-        source: the source's name.
-        to: ``earliest``, an offset, or a time in ISO 8601 (for topics: the first record at or after it).
-        topic: only this topic or file.
-        partition: only this partition.
-
-    Returns:
-        The new next offset by (topic, partition).
-
-    Raises:
-        ValueError: no such source, or nothing of it was read, or ``to`` is no offset or time.
-        StoreHeldError: another process holds the store.
-    """
-    by_name = {item.name: item for item in config.source}
-    if source not in by_name:
-        raise ValueError(f'there is no source "{source}"; the config has {", ".join(by_name) or "none"}')
-    with Store(config.store.path, memory_limit=config.store.memory_limit) as store:
-        committed = commit.read_offsets(store.connection, source)
-        chosen = {
-            key: position
-            for key, position in committed.items()
-            if topic in (None, key[0]) and partition in (None, key[1])
-        }
-        if not chosen:
-            raise ValueError(f'nothing of source "{source}" was read yet: there is nothing to rewind')
-        opened = open_source(by_name[source], config.validation)
-        try:
-            positions = opened.rewound(chosen, to)
-        finally:
-            opened.close()
-        store.connection.execute("BEGIN")
-        commit.write_offsets(
-            store.connection, {(source, *key): position for key, position in positions.items()}
-        )
-        store.connection.execute("COMMIT")
-        return {key: position.next_offset for key, position in positions.items()}

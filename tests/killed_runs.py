@@ -19,7 +19,7 @@ from pathlib import Path
 import duckdb
 
 import parcours.pipelines.ingest_touchpoints  # noqa: F401  loads Beam, before the fork
-from parcours.pipelines import slices
+from parcours.pipelines import runs
 from parcours.pipelines.observe import SilentObserver
 
 
@@ -55,9 +55,9 @@ def _run(config, command, point, nth, after):
     with Path(config).open("rb") as file:
         loaded = pickle.load(file)
     if command == "rebuild":
-        slices.rebuild(loaded, observer=observer)
+        runs.rebuild(loaded, observer=observer)
     else:
-        slices.run(loaded, observer=observer, stop=threading.Event())
+        runs.run(loaded, observer=observer, stop=threading.Event())
 
 
 def main():

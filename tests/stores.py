@@ -13,7 +13,7 @@ from typing import Any
 
 import duckdb
 
-from parcours.pipelines import slices
+from parcours.pipelines import runs
 from parcours.pipelines.observe import SilentObserver
 from parcours.pipelines.simulate import taxonomy
 from parcours.pipelines.slices import RunResult
@@ -87,7 +87,7 @@ def topic_source(
 
 def load(config: Config, observer: SilentObserver | None = None) -> RunResult:
     """Run once."""
-    return slices.run(config, observer=observer or SilentObserver(), stop=threading.Event())
+    return runs.run(config, observer=observer or SilentObserver(), stop=threading.Event())
 
 
 def rows(store: Path, query: str) -> list[tuple[Any, ...]]:

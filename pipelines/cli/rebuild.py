@@ -31,9 +31,9 @@ def command(
     session.json = as_json
     loaded = read(session, config_files, database)
 
-    from parcours.pipelines import slices  # noqa: PLC0415, loads DuckDB and pyarrow
+    from parcours.pipelines import runs  # noqa: PLC0415, loads DuckDB and pyarrow
     from parcours.pipelines.observe import observer_for  # noqa: PLC0415
 
     with observer_for(session.secrets.mask, quiet=as_json) as observer, silent_workers(session):
-        result = slices.rebuild(loaded.config, runner=runner, observer=observer)
+        result = runs.rebuild(loaded.config, runner=runner, observer=observer)
     return report(session, result)

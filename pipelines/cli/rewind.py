@@ -42,10 +42,10 @@ def command(
     """
     loaded = read(session, config_files, database)
 
-    from parcours.pipelines import slices  # noqa: PLC0415, loads DuckDB and pyarrow
+    from parcours.pipelines import runs  # noqa: PLC0415, loads DuckDB and pyarrow
 
     try:
-        positions = slices.rewind(loaded.config, source, to, topic=topic, partition=partition)
+        positions = runs.rewind(loaded.config, source, to, topic=topic, partition=partition)
     except ValueError as error:  # what was typed does not fit the store
         raise click.UsageError(session.secrets.mask(str(error))) from error
     for (name, number), offset in sorted(positions.items()):

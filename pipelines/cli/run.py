@@ -143,12 +143,12 @@ def command(
             " or name a file with --source and --format"
         )
 
-    from parcours.pipelines import slices  # noqa: PLC0415, loads DuckDB and pyarrow
+    from parcours.pipelines import runs  # noqa: PLC0415, loads DuckDB and pyarrow
     from parcours.pipelines.observe import observer_for  # noqa: PLC0415
 
     with observer_for(session.secrets.mask, quiet=as_json) as observer, stop_on_signal() as stop:
         for warning in loaded.warnings:
             observer.warn(warning)
         with silent_workers(session):
-            result = slices.run(loaded.config, follow=follow, runner=runner, observer=observer, stop=stop)
+            result = runs.run(loaded.config, follow=follow, runner=runner, observer=observer, stop=stop)
     return report(session, result, exit_nothing=exit_nothing)

@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from parcours.pipelines import slices
+from parcours.pipelines import runs
 from parcours.pipelines.config import load_config
 from parcours.pipelines.observe import SilentObserver
 
@@ -22,7 +22,7 @@ def load(name, test_data, folder):
     config = load_config(
         [EXAMPLES / name / "parcours.toml"], overrides, {"PARCOURS_TEST_DATA": str(test_data)}
     )
-    result = slices.run(config, observer=SilentObserver(), stop=threading.Event())
+    result = runs.run(config, observer=SilentObserver(), stop=threading.Event())
     return result, duckdb.connect(config.store.path, read_only=True)
 
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from parcours.pipelines import slices
+from parcours.pipelines import runs
 from parcours.pipelines.simulate import simulate
 from stores import assert_balanced, config_of, file_source, load, one, rows
 
@@ -156,7 +156,7 @@ def test_rejected_record_that_is_mended(tmp_path):
     store = tmp_path / "store.duckdb"
     load(config_of(store, file_source(file)))
     mended = config_of(store, file_source(file), validation={"min_time": "1990-01-01T00:00:00Z"})
-    slices.rewind(mended, "files", "earliest")
+    runs.rewind(mended, "files", "earliest")
     result = load(mended)
     assert (2, 1, 1) == (result.read, result.loaded, result.quarantined)
     kept = rows(store, "SELECT source_offset, attempts, status FROM quarantine ORDER BY ALL")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from parcours.pipelines import slices
+from parcours.pipelines import runs, slices
 from parcours.pipelines.cli.exits import run_guarded
 from parcours.pipelines.cli.root import root
 from parcours.pipelines.observe import SilentObserver
@@ -54,7 +54,7 @@ def test_changed_rules(table, rules, tmp_path, capsys):
     assert "parcours rebuild" in said
     assert_same_stores(before, store)
 
-    assert "done" == slices.rebuild(changed, observer=SilentObserver()).status
+    assert "done" == runs.rebuild(changed, observer=SilentObserver()).status
     load(config_of(fresh, first, **{table: rules}))
     assert_same_stores(fresh, store, COMPARED)
     load(changed)

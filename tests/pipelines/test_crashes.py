@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from killing import KilledRuns
 
-from parcours.pipelines import slices
+from parcours.pipelines import runs, slices
 from parcours.pipelines.observe import SilentObserver
 from parcours.pipelines.simulate import simulate
 from stores import assert_balanced, assert_same_stores, config_of, file_source, load, one, rows
@@ -102,7 +102,7 @@ def test_killed_rebuild(point, killed, source, undisturbed, tmp_path):
     assert_same_stores(undisturbed, store)
     with pytest.raises(slices.RulesChangedError):
         load(changed)
-    slices.rebuild(changed, observer=SilentObserver())
+    runs.rebuild(changed, observer=SilentObserver())
     fresh = config_of(tmp_path / "fresh.duckdb", source, journey={"gap": "2d"})
     load(fresh)
     assert_same_stores(Path(fresh.store.path), store)

@@ -12,7 +12,7 @@ import pytest
 from kafka import TopicPartition
 from topics import produce
 
-from parcours.pipelines import slices
+from parcours.pipelines import runs
 from parcours.pipelines.cli.exits import run_guarded
 from parcours.pipelines.cli.root import root
 from parcours.pipelines.observe import SilentObserver
@@ -126,14 +126,14 @@ def test_rewind_loads_nothing_twice(lines, kafka, tmp_path):
     load(config)
     before = one(store, TOUCHPOINTS)
     for to, offset in (("earliest", 0), ("600", 600), (middle.isoformat(), 1_000)):
-        assert {("rewound", 0): offset} == slices.rewind(config, "topic", to)
+        assert {("rewound", 0): offset} == runs.rewind(config, "topic", to)
         result = load(config)
         assert (1_500 - offset, 0) == (result.read, result.loaded)
         assert result.read == result.duplicate + result.quarantined
         assert before == one(store, TOUCHPOINTS)
     assert_balanced(store)
     with pytest.raises(ValueError, match="a rewind goes back"):
-        slices.rewind(config, "topic", "2000")
+        runs.rewind(config, "topic", "2000")
     fresh = config_of(tmp_path / "fresh.duckdb", topic_source(kafka.bootstrap, "rewound"))
     load(fresh)
     assert_same_stores(tmp_path / "fresh.duckdb", store)

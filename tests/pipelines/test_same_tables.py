@@ -5,7 +5,7 @@ import random
 import pytest
 from topics import produce
 
-from parcours.pipelines import slices
+from parcours.pipelines import runs
 from parcours.pipelines.observe import SilentObserver
 from parcours.pipelines.simulate import simulate
 from stores import (
@@ -110,6 +110,6 @@ def test_rebuild(in_one_run, lines, tmp_path):
     config = config_of(store, write_files(tmp_path / "in", shuffled(lines), 2), slice_records=RECORDS // 3)
     load(config)
     for _ in range(2):
-        slices.rebuild(config, observer=SilentObserver())
+        runs.rebuild(config, observer=SilentObserver())
         assert_same_stores(in_one_run, store)
     assert 2 == one(store, "SELECT count(*) FROM runs WHERE command = 'rebuild' AND status = 'done'")

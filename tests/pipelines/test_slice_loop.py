@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from parcours.pipelines import slices
+from parcours.pipelines import runs
 from parcours.pipelines.observe import SilentObserver
 from parcours.pipelines.slices import RulesChangedError, SliceLoop
 from parcours.pipelines.status import status_path
@@ -86,7 +86,7 @@ def test_equal_rows_keep_their_numbers_when_a_file_is_read_again(to, tmp_path):
     path.write_text(line(1) * 8)
     config = config_of(tmp_path / "store.duckdb", file_source(path, map=HASHED), slice_records=3)
     load(config)
-    slices.rewind(config, "files", to)
+    runs.rewind(config, "files", to)
     again = load(config)
 
     assert (0, 8) == (again.loaded, one(config.store.path, "SELECT count(*) FROM touchpoints"))

@@ -6,7 +6,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from parcours.pipelines import slices
+from parcours.pipelines import runs
 from parcours.pipelines.observe import SilentObserver
 from parcours.schemas.config import Config
 
@@ -43,13 +43,13 @@ class Folder:
     def run(self, slice_records: int = 1_000) -> tuple[int, int]:
         """Load what is new; return how many rows were loaded, and how many were duplicates."""
         config = self.config(slice_records)
-        result = slices.run(config, observer=SilentObserver(), stop=threading.Event())
+        result = runs.run(config, observer=SilentObserver(), stop=threading.Event())
         assert result.read == result.loaded + result.duplicate
         return result.loaded, result.duplicate
 
     def rewind(self, to: str) -> None:
         """Let the next run read again."""
-        slices.rewind(self.config(1_000), "s", to)
+        runs.rewind(self.config(1_000), "s", to)
 
     def suffixes(self) -> dict[str, list[str]]:
         """What stands behind the hash in the ids, by event type."""
