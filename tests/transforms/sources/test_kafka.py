@@ -101,7 +101,7 @@ def read_both_ways(opened, kafka, topic, **options):
 
 
 def plan_when_settled(source):
-    """Plan once no transaction is open: the broker says that one ended before its markers stand in the log."""
+    """Plan once no transaction is open: its end is acknowledged before its markers stand."""
     deadline = time.monotonic() + 20
     while (found := plan(source)).waiting:
         assert time.monotonic() < deadline, found.waiting
