@@ -88,6 +88,7 @@ def run_guarded(command: click.Command, argv: Sequence[str] | None) -> int:
         result = command.main(args=argv, prog_name="parcours", standalone_mode=False, obj=session)
     except click.UsageError as error:
         error.show()
+        _tell(session, USAGE, error.format_message())
         return USAGE
     except click.ClickException as error:
         return _fail(session, FAILED, error.format_message())
@@ -100,13 +101,29 @@ def run_guarded(command: click.Command, argv: Sequence[str] | None) -> int:
     except Exception as error:  # the last resort: no error may reach people as a traceback
         if session.debug:
             session.say("".join(traceback.format_exception(error)).rstrip())
+        _clear_frames(error)
         return _fail(session, *describe(error))
     return result if isinstance(result, int) else DONE
 
 
+def _clear_frames(error: BaseException | None) -> None:
+    """Let go of what the frames of an error hold.
+
+    A Kafka client's thread keeps the error that it met, and with it the store, for as long as it lives: at
+    exit DuckDB would list on stderr, line by line, what was never freed.
+    """
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
+
+
 def _fail(session: Session, code: int, text: str) -> int:
     session.say(f"error: {text}" if code != INTERRUPTED else text)
+    _tell(session, code, text)
+    return code
+
+
+def _tell(session: Session, code: int, text: str) -> None:
     if session.json:
         failure = {"status": "failed", "exit_code": code, "error": session.secrets.mask(text)}
         print(json.dumps(failure, ensure_ascii=False))
-    return code

@@ -76,11 +76,13 @@ def _choose(loaded: LoadedConfig, name: str) -> Source:
     by_name = {item.name: item for item in loaded.config.source}
     if name in by_name:
         return by_name[name]
+    if Path(name).is_dir():
+        raise click.UsageError(f'"{name}" is a folder: name its files, as "{name}/*.csv", and their --format')
     if Path(name).exists():
         raise click.UsageError(f'"{name}" is a file: say its --format; formats are never guessed')
     near = nearest(name, by_name)
-    hint = f'did you mean "{near}"?' if near else f"the config has {', '.join(by_name) or 'none'}"
-    raise click.UsageError(f'there is no source "{name}"; {hint}')
+    hint = f'did you mean "{near}"?' if near else f"sources: {', '.join(by_name) or 'none'}"
+    raise click.UsageError(f'there is neither a source nor a file "{name}"; {hint}')
 
 
 def _json(found: Inspection, block: str) -> str:

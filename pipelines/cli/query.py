@@ -48,7 +48,7 @@ parcours query - < funnel.sql
 def command(
     session: Session, sql: str, format_: str, config_files: tuple[str, ...], database: str | None
 ) -> None:
-    """Run SQL on the store. Changes nothing.
+    """Run SQL on the store. Changes nothing in it.
 
     SQL may be - to read it from standard input. A table shows numbers to four decimals; csv and json in full.
     While a run holds the store, it exits with 4 and names the holder.
@@ -66,6 +66,10 @@ def command(
     with Store(options.path, memory_limit=options.memory_limit, read_only=True) as store:
         try:
             result = store.connection.execute(sql)
+            if result is None:  # an empty text, or nothing but a comment
+                raise click.UsageError(
+                    'the SQL holds no statement; write one, as in "FROM journeys LIMIT 10"'
+                )
             names = [column[0] for column in result.description or ()]
             _WRITERS[format_](session, names, result)
         except duckdb.Error as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from parcours.pipelines.cli.exits import Session
+from parcours.pipelines.cli.exits import DONE, Session
 from parcours.pipelines.cli.options import config_options, read
 from parcours.pipelines.cli.root import parcours_command
 from parcours.pipelines.cli.run import DEFAULT_RUNNER, report, silent_workers
@@ -26,7 +26,8 @@ def command(
 ) -> int:
     """Build every journey anew, by the rules of the config.
 
-    Reads no source; all is committed at once. This is how changed rules reach what was loaded before.
+    Reads no source; all is committed at once. This is how changed rules ([taxonomy], [journey], [identity])
+    reach what was loaded before. A changed [source.map] does not: that is applied when records are read.
     """
     session.json = as_json
     loaded = read(session, config_files, database)
@@ -36,4 +37,7 @@ def command(
 
     with observer_for(session.secrets.mask, quiet=as_json) as observer, silent_workers(session):
         result = runs.rebuild(loaded.config, runner=runner, observer=observer)
-    return report(session, result)
+    if as_json:
+        return report(session, result)
+    click.echo(f"done: every journey is built anew, in {result.seconds:.1f} s")
+    return DONE

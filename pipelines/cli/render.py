@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
@@ -13,6 +14,10 @@ NO_EDGE = 10_000
 
 FOLDED_WIDTH = 140
 """Width of a table of long texts in a pipe or file."""
+
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""What steers a terminal, but for tab and newline; records may hold it."""
 
 
 def print_table(
@@ -57,7 +62,7 @@ def show(value: Any) -> str:
         return f"{value:,}"
     if isinstance(value, float):
         return f"{round(value, 4):,}" if abs(value) >= 0.001 else f"{value:.3g}"
-    return str(value)
+    return _CONTROL.sub(lambda found: repr(found.group())[1:-1], str(value))
 
 
 def _is_number(value: Any) -> bool:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from types import FrameType
@@ -65,8 +66,21 @@ def silent_workers(session: Session) -> Iterator[None]:
         yield
 
 
-def report(session: Session, result: RunResult, *, exit_nothing: bool = False) -> int:
-    """Write what a run did to stdout, and return its exit code."""
+def store_options(config_files: Sequence[str], database: str | None) -> str:
+    """Return the options that name the same store to another command, each after a blank."""
+    named = [("--config", name) for name in config_files] if database is None else [("--database", database)]
+    return "".join(f" {option} {shlex.quote(value)}" for option, value in named)
+
+
+def report(session: Session, result: RunResult, *, store: str = "", exit_nothing: bool = False) -> int:
+    """Write what a run or rebuild did to stdout, and return its exit code.
+
+    Args:
+        session: where to, and how.
+        result: what it did.
+        store: the options that name its store, for the command that is proposed.
+        exit_nothing: whether a run that had nothing to do has a code of its own.
+    """
     from dataclasses import asdict  # noqa: PLC0415
     from json import dumps  # noqa: PLC0415
 
@@ -87,9 +101,8 @@ def report(session: Session, result: RunResult, *, exit_nothing: bool = False) -
     if result.quarantine:
         reasons = ", ".join(f"{reason} {count:,}" for reason, count in result.quarantine.items())
         click.echo(f"in quarantine: {reasons}")
-        session.say(
-            'why: parcours query "SELECT reason, rule, field, value, message FROM quarantine LIMIT 20"'
-        )
+        sql = "SELECT reason, rule, field, value, message FROM quarantine LIMIT 20"
+        session.say(f'why: parcours query{store} "{sql}"')
     return code
 
 
@@ -151,4 +164,5 @@ def command(
             observer.warn(warning)
         with silent_workers(session):
             result = runs.run(loaded.config, follow=follow, runner=runner, observer=observer, stop=stop)
-    return report(session, result, exit_nothing=exit_nothing)
+    store = store_options(config_files, database)
+    return report(session, result, store=store, exit_nothing=exit_nothing)

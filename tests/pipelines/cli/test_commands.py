@@ -85,6 +85,23 @@ def test_query_writes_tables_csv_and_json(parcours, project, manifest):
     assert "Traceback" not in wrong.err
 
 
+@pytest.mark.parametrize("sql", ["", "/* a note */"])
+def test_a_query_without_a_statement_says_so(parcours, project, sql):
+    """A text that holds no statement is a wrong command line, and says what to write."""
+    ran = parcours("query", sql, cwd=project)
+    assert ran.code == 2
+    assert "no statement" in ran.err
+
+
+def test_a_table_cannot_steer_the_terminal(parcours, project):
+    """Control characters of a record are shown as they are written in a program; lines and accents stay."""
+    ran = parcours("query", r"SELECT e'\x1b]0;name\x07é\nline' AS v", cwd=project)
+    assert ran.code == 0
+    assert r"\x1b]0;name\x07é" in ran.out
+    assert "\x1b" not in ran.out
+    assert "line" in [line.strip() for line in ran.out.splitlines()]
+
+
 def test_query_changes_nothing(parcours, project, manifest):
     """Writing SQL is refused."""
     assert parcours("query", "DELETE FROM touchpoints", cwd=project).code == 1
@@ -151,6 +168,8 @@ def test_inspect_of_an_unknown_source(parcours, project):
     ran = parcours("inspect", "dmo", cwd=project)
     assert ran.code == 2
     assert '"demo"' in ran.err
+    (project / "folder").mkdir()
+    assert "is a folder" in parcours("inspect", "folder").err
 
 
 def test_run_without_a_config(parcours, tmp_path):
@@ -161,8 +180,9 @@ def test_run_without_a_config(parcours, tmp_path):
     flags = ("--source", "shop.csv", "--format", "csv", "--delimiter", ";", "--database", "shop.duckdb")
     maps = ("event_id=@hash", "customer_id=user_id", "occurred_at=time", "event_type=event", "channel==web")
     command = ("run", *flags, *(part for text in maps for part in ("--map", text)))
-    told = json.loads(parcours(*command, "--json").out)
-    assert (told["read"], told["loaded"], told["quarantined"]) == (3, 2, 1)
+    first = parcours(*command)
+    assert "read 3 = loaded 2 + duplicate 0 + quarantined 1 " in first.out
+    assert "why: parcours query --database shop.duckdb " in first.err
     assert parcours(*command, "--exit-nothing").code == 10
     rows = parcours(
         "query",
@@ -255,8 +275,9 @@ def test_looking_at_the_store_needs_no_secrets(parcours, project):
 
 
 def test_an_error_is_an_object_where_a_program_reads(parcours):
-    """With --json a failure is on stdout too."""
+    """With --json a failure is on stdout too, a wrong command line included."""
     assert json.loads(parcours("status", "--json").out)["exit_code"] == 1
+    assert json.loads(parcours("inspect", "nowhere", "--json").out)["exit_code"] == 2
 
 
 @pytest.mark.kafka
