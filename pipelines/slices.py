@@ -280,6 +280,12 @@ class SliceLoop:
             built = self._build(folder)
             counts = self._commit(manifests, built)
         with self.step("tell"):
+            if counts.quarantined * 2 > counts.read:
+                self._warn(
+                    f"{counts.quarantined:,} of {counts.read:,} records of this slice were rejected: are "
+                    "format and mapping right? parcours inspect shows why; after a change, parcours rewind "
+                    "lets them be read again"
+                )
             self.result.add(counts)
             self.result.slices += 1
             self._tell()

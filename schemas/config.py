@@ -57,6 +57,13 @@ def _no_glob(path: str) -> str:
     return path
 
 
+def _has_directive(pattern: str) -> str:
+    if "%" not in pattern:
+        raise ValueError(f'"{pattern}" is no strptime pattern: write one such as %d/%m/%Y %H:%M')
+    return pattern
+
+
+DatePattern = Annotated[str, AfterValidator(_has_directive)]
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 FilePath = Annotated[str, AfterValidator(_no_glob)]
 Zone = Annotated[str, AfterValidator(_known_zone)]
@@ -104,6 +111,8 @@ class MapEntry(_Model):
         if isinstance(value, str):
             if value in ("@hash", "@row"):
                 return {"generate": value[1:]}
+            if value.startswith("@"):
+                raise ValueError(f'"{value}" is no way to make an id: write @hash or @row')
             return {"constant": value[1:]} if value.startswith("=") else {"paths": (value,)}
         if isinstance(value, list | tuple):
             return {"paths": tuple(value)}
@@ -132,7 +141,7 @@ class Source(_Model):
 
     # how values are written, for files and topics alike
     decimal_mark: Literal[".", ","] = "."
-    date_format: str | None = Field(
+    date_format: DatePattern | None = Field(
         default=None, description="strptime pattern, as %d/%m/%Y %H:%M; default: ISO 8601"
     )
     time_unit: Literal["s", "ms", "us"] | None = Field(

@@ -43,7 +43,8 @@ def decode_text(rows: RawRows, encoding: str, rejects: Rejects) -> tuple[RawRows
         np.flatnonzero(bad),
         "encoding",
         f"encoding.{encoding}",
-        f"holds bytes that are not {encoding}; every record is written in the source's encoding",
+        f"holds bytes that are not {encoding}; if the source is written in another encoding, set it: "
+        "utf-8, cp1252 or iso-8859-15",
     )
     rows = rows.select(~bad)
     values = rows.gather()

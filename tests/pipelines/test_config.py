@@ -370,3 +370,18 @@ def test_avro_schemas_are_read_with_the_config(write, tmp_path):
     assert set(found) == {'source "crm" > writer_schema', 'source "erp" > schemas'}
     assert "w.avsc is not a usable Avro schema" in found['source "crm" > writer_schema'].problem
     assert "2.avsc" in found['source "erp" > schemas'].problem
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "hint"),
+    [
+        ("date_format", '"dd/MM/yyyy"', "no strptime pattern"),
+        ("map", '{ event_id = "@hsh" }', "@hash or @row"),
+    ],
+)
+def test_words_that_would_reject_every_record_are_mistakes(write, key, value, hint):
+    """A date format without a directive, or an unknown way to make ids, stops before anything is read."""
+    path = write(f'[[source]]\nname = "a"\nkind = "file"\nformat = "csv"\npath = "."\n{key} = {value}\n')
+    with pytest.raises(ConfigError) as caught:
+        load_config([path], {}, {}, check_files=False)
+    assert hint in str(caught.value)

@@ -142,3 +142,11 @@ def test_rules_may_change_while_nothing_is_loaded(log, tmp_path):
 
     with pytest.raises(RulesChangedError, match="journey"):
         load(config_of(store, file_source(log, map=NAMED)))
+
+
+def test_a_slice_that_is_mostly_rejected_is_warned_of(tmp_path):
+    """Records that nearly all fail are most often read with the wrong format or mapping: the run says so."""
+    (tmp_path / "in.ndjson").write_text('{"event_id": "a"}\n' * 3)
+    result = load(config_of(tmp_path / "store.duckdb", file_source(tmp_path / "in.ndjson")))
+    assert result.quarantined == 3
+    assert any("3 of 3 records of this slice were rejected" in warning for warning in result.warnings)
