@@ -14,6 +14,7 @@ import duckdb
 import pyarrow as pa
 
 from parcours.transforms.canonical import canonical_json_sql
+from parcours.transforms.shapes import literal
 from parcours.transforms.sources.contract import Position
 from parcours.transforms.stage import Manifest
 
@@ -98,7 +99,7 @@ _EMPTY = {"visit_members": "(SELECT NULL::BIGINT AS rid, NULL::VARCHAR AS visit_
 def register_built(connection: duckdb.DuckDBPyConnection, built: Mapping[str, Sequence[Path]]) -> None:
     """Give the built files the names ``built_RELATION``."""
     for relation, paths in built.items():
-        quoted = ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
+        quoted = ", ".join(literal(str(path)) for path in paths)
         empty = _EMPTY.get(relation, f"(FROM {relation} WHERE false)")
         source = f"read_parquet([{quoted}])" if paths else empty
         connection.execute(f"CREATE OR REPLACE TEMP VIEW built_{relation} AS FROM {source}")

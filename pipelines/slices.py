@@ -38,6 +38,7 @@ from parcours.transforms.merge import (
     register_staged,
     register_taxonomy,
 )
+from parcours.transforms.shapes import literal
 from parcours.transforms.sources.contract import LogStoppedError, RangeSource, SourceUnavailableError
 from parcours.transforms.sources.open import open_source
 from parcours.transforms.stage import Manifest, Progress
@@ -324,7 +325,7 @@ class SliceLoop:
             history = folder / "history"
             self.connection.execute(
                 "COPY (SELECT h.*, b.bucket FROM history AS h JOIN buckets AS b USING (profile_id)) TO "
-                f"'{str(history).replace(chr(39), chr(39) * 2)}' "
+                f"{literal(str(history))} "
                 "(FORMAT parquet, COMPRESSION lz4_raw, PARTITION_BY (bucket), WRITE_PARTITION_COLUMNS false)"
             )
             buckets = sorted(history.iterdir()) if history.exists() else []

@@ -11,6 +11,7 @@ from pathlib import Path
 import duckdb
 
 from parcours.transforms.journeys import JourneyRules, build_journeys
+from parcours.transforms.shapes import literal
 from parcours.transforms.stage import write_whole
 
 BUILT = (
@@ -50,7 +51,7 @@ def build_bucket(history: Path, folder: Path, rules: JourneyRules, threads: int)
     with duckdb.connect(config={"threads": threads, "preserve_insertion_order": "false"}) as connection:
         source = str(history / "*.parquet") if history.is_dir() else str(history)
         connection.execute(
-            f"CREATE TABLE history AS FROM read_parquet({_literal(source)}, hive_partitioning = false)"
+            f"CREATE TABLE history AS FROM read_parquet({literal(source)}, hive_partitioning = false)"
         )
         build_journeys(connection, rules)
         for relation in BUILT:
@@ -65,11 +66,7 @@ def build_bucket(history: Path, folder: Path, rules: JourneyRules, threads: int)
 
 
 def _copy(connection: duckdb.DuckDBPyConnection, relation: str, path: Path) -> None:
-    connection.execute(f"COPY built_{relation} TO {_literal(path)} (FORMAT parquet, COMPRESSION lz4_raw)")
-
-
-def _literal(path: str | Path) -> str:
-    return "'" + str(path).replace("'", "''") + "'"
+    connection.execute(f"COPY built_{relation} TO {literal(str(path))} (FORMAT parquet, COMPRESSION lz4_raw)")
 
 
 def _manifest(folder: Path, bucket: str) -> Path:

@@ -21,6 +21,7 @@ import pyarrow as pa
 
 from parcours.schemas.config import Config, Taxonomy
 from parcours.schemas.touchpoint import REJECTED, TOUCHPOINT
+from parcours.transforms.shapes import literal
 from parcours.transforms.stage import Manifest
 
 BUCKET_ROWS = 250_000
@@ -33,7 +34,7 @@ def sql(name: str) -> str:
 
 
 def _quoted(paths: Iterable[Path]) -> str:
-    return ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
+    return ", ".join(literal(str(path)) for path in paths)
 
 
 def register_staged(
