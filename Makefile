@@ -7,7 +7,7 @@ DEMO := demo
 EVENTS ?= 200000
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-long lint format typecheck tables bench services clean
+.PHONY: help run test test-long lint format typecheck tables bench bench-slices services clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -47,6 +47,9 @@ tables: $(READY) ## render docs/tables.md from the comments in the SQL
 
 bench: $(READY) ## events from a broker to committed journey tables, part by part
 	$(BIN)/python benchmarks/kafka_to_journeys.py
+
+bench-slices: $(READY) ## what a small slice costs in a store of 5 million touchpoints, and in a tenth of it
+	$(BIN)/python benchmarks/slice_in_a_large_store.py
 
 services: $(READY) ## start a Kafka broker for trials; Ctrl-C stops it
 	$(BIN)/python tests/services/kafka.py run
