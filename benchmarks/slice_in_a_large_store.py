@@ -1,8 +1,8 @@
-"""What a slice of a thousand events costs in a large store: it should grow with the people touched, not the store.
+"""What a slice of 1,000 events costs in a large store: it should grow with the people touched, not the store.
 
-Run by ``make bench-slices``. Simulates and loads a tenth of the touchpoints, then all of them, each into a store
-of its own, and times slices of 1,000 new events of random people in the same process, plan to commit. The ratio
-of the two medians says what ten times the store costs.
+Run by ``make bench-slices``. Simulates and loads a tenth of the touchpoints, then all of them, each into a
+store of its own, and times slices of 1,000 new events of random people in the same process, plan to commit.
+The ratio of the two medians says what ten times the store costs.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ SLICES, EVENTS = 7, 1_000
 
 NEW_EVENTS = f"""
     COPY (
-        SELECT 'new ' || uuid() AS event_id, occurred_at + INTERVAL 1 HOUR AS occurred_at, customer_id, anonymous_id,
-            event_type, channel, product, contract_id
+        SELECT 'new ' || uuid() AS event_id, occurred_at + INTERVAL 1 HOUR AS occurred_at, customer_id,
+            anonymous_id, event_type, channel, product, contract_id
         FROM touchpoints USING SAMPLE reservoir({EVENTS} ROWS)
     ) TO '{{path}}' (FORMAT json)
 """
