@@ -29,6 +29,7 @@ from parcours.pipelines.observe import Observer
 from parcours.pipelines.status import write_status
 from parcours.pipelines.store import Store
 from parcours.schemas.config import Config
+from parcours.schemas.references import REFERENCES
 from parcours.transforms.elements import PlannedRange
 from parcours.transforms.journeys import JourneyRules
 from parcours.transforms.merge import (
@@ -272,12 +273,13 @@ class SliceLoop:
                 self._warn(warning)
         with self.transaction():
             with self.step("merge"):
-                register_staged(
-                    self.connection,
-                    [folder / name for manifest in manifests for name in manifest.touchpoints],
-                    [folder / name for manifest in manifests for name in manifest.rejected],
-                )
-                merge(self.connection, self.config, manifests)
+                valid = {name: list[Path]() for name in ("touchpoints", *REFERENCES)}
+                for manifest in manifests:
+                    loads = next(s.loads for s in self.config.source if s.name == manifest.source)
+                    valid[loads] += [folder / name for name in manifest.touchpoints]
+                rejected = [folder / name for manifest in manifests for name in manifest.rejected]
+                register_staged(self.connection, valid.pop("touchpoints"), rejected, valid)
+                merge(self.connection, self.config, manifests, self.run.run_id)
             built = self._build(folder)
             counts = self._commit(manifests, built)
         with self.step("tell"):

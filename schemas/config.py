@@ -123,11 +123,14 @@ class MapEntry(_Model):
 
 
 class Source(_Model):
-    """One place that touchpoints come from."""
+    """One place that touchpoints, or a reference input, come from."""
 
     name: str = Field(min_length=1, max_length=128)
     kind: Literal["file", "kafka"]
     format: Literal["json", "csv", "avro", "avro-confluent", "avro-single-object", "avro-file"]
+    loads: Literal["touchpoints", "customers", "contracts", "aliases"] = Field(
+        default="touchpoints", description="touchpoints, or the reference input that the records are of"
+    )
 
     # files
     path: str | None = Field(default=None, description="a file or a glob; ** goes into subfolders")

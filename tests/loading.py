@@ -21,6 +21,7 @@ from parcours.schemas.touchpoint import REJECTED, TOUCHPOINT
 from parcours.transforms.canonical import content_sha256_sql
 from parcours.transforms.journeys import JourneyRules, build_journeys
 from parcours.transforms.merge import collect_history, merge, merge_everything, register_taxonomy
+from parcours.transforms.references import register_references
 from parcours.transforms.stage import Manifest
 from reference import Options
 
@@ -128,15 +129,16 @@ class Loader:
             {**event, "rid": rid, "content_sha256": bytes.fromhex(event["content_sha256"])}
             for rid, event in enumerate(events)
         ]
+        run = self._run()
         connection.execute("BEGIN")
         connection.register("staged_rows", _arrow(rows))
         connection.register("staged_rejected_rows", REJECTED.empty_table())
         connection.execute("CREATE OR REPLACE TEMP VIEW staged AS FROM staged_rows")
         connection.execute("CREATE OR REPLACE TEMP VIEW staged_rejected AS FROM staged_rejected_rows")
-        merge(connection, config, _manifests(events))
+        register_references(connection, {})
+        merge(connection, config, _manifests(events), run.run_id)
         collect_history(connection)
         build_journeys(connection, JourneyRules.of(config.journey))
-        run = self._run()
         commit.balance(connection, _manifests(events))
         commit.check(connection, run, STARTED)
         commit.write_tables(connection, run, STARTED, config.identity.max_customers_per_device)

@@ -1,18 +1,19 @@
 """Merge: what a slice changes, worked out beside the store in temporary tables.
 
 Duplicates and conflicts are settled against the store and within the slice, devices are tied to customers,
-and everyone whose history changes is found (``touched``). Nothing stored is written here: the commit does
-that.
+and everyone whose history changes is found (``touched``). Small tables that later steps read, the reference
+inputs, are written here; touchpoints and all that is built by the commit, in the same transaction.
 
 The temporary tables, all in the connection's own schema: ``arrivals`` (valid records), ``fates`` (of
 contested ids), ``loaded``, ``demoted``, ``new_links``, ``devices``, ``newcomers`` (person of each loaded
 row), ``moved`` (stored rows that change hands), ``touched`` (profiles), ``kept`` and the view ``history``
-(the touched profiles' whole history).
+(the touched profiles' whole history). Of the reference inputs: ``changed_INPUT`` (keys) and
+``reference_fates``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 
@@ -21,6 +22,7 @@ import pyarrow as pa
 
 from parcours.schemas.config import Config, Taxonomy
 from parcours.schemas.touchpoint import REJECTED, TOUCHPOINT
+from parcours.transforms.references import merge_references, register_references
 from parcours.transforms.shapes import literal
 from parcours.transforms.stage import Manifest
 
@@ -38,9 +40,20 @@ def _quoted(paths: Iterable[Path]) -> str:
 
 
 def register_staged(
-    connection: duckdb.DuckDBPyConnection, touchpoints: list[Path], rejected: list[Path]
+    connection: duckdb.DuckDBPyConnection,
+    touchpoints: Sequence[Path],
+    rejected: Sequence[Path],
+    references: Mapping[str, Sequence[Path]],
 ) -> None:
-    """Give the slice's staged files the names ``staged`` and ``staged_rejected``."""
+    """Give the slice's staged files the names ``staged``, ``staged_rejected`` and ``staged_INPUT``.
+
+    Args:
+        connection: the store's.
+        touchpoints: the files of valid touchpoints.
+        rejected: the files of rejected records, whatever they were to be.
+        references: the files of valid rows of reference inputs, by input.
+    """
+    register_references(connection, references)
     empty = {
         "staged": pa.schema([*TOUCHPOINT, ("rid", pa.int64())]).empty_table(),
         "staged_rejected": REJECTED.empty_table(),
@@ -71,11 +84,13 @@ def register_taxonomy(connection: duckdb.DuckDBPyConnection, taxonomy: Taxonomy)
         connection.executemany("INSERT INTO taxonomy_channels VALUES (?, ?, ?)", channels)
 
 
-def merge(connection: duckdb.DuckDBPyConnection, config: Config, manifests: Sequence[Manifest]) -> None:
+def merge(
+    connection: duckdb.DuckDBPyConnection, config: Config, manifests: Sequence[Manifest], run_id: str
+) -> None:
     """Work out what the staged slice changes.
 
-    Expects ``staged``, ``staged_rejected`` and the taxonomy tables, and the store as the connection's
-    database. Must run in the same transaction as the commit: stored rows are named by their rowid.
+    Expects what ``register_staged`` names, the taxonomy tables, and the store as the connection's database.
+    Must run in the same transaction as the commit: stored rows are named by their rowid.
     """
     connection.execute(sql("arrivals"))
     hashed = [source.name for source in config.source if source.numbers_rows]
@@ -84,6 +99,7 @@ def merge(connection: duckdb.DuckDBPyConnection, config: Config, manifests: Sequ
     _list(connection, "restarted", ("source", "topic"), sorted(restarted))
     _run(connection, "row_numbers")
     _run(connection, "fates")
+    merge_references(connection, config, manifests, run_id)
     _run(connection, "links")
     _run(connection, "devices")
     _run(connection, "relinked")
@@ -102,12 +118,13 @@ def _list(
 
 def merge_everything(connection: duckdb.DuckDBPyConnection, config: Config) -> None:
     """Work out what a rebuild changes: nothing arrives, all devices are resolved anew, all are touched."""
-    register_staged(connection, [], [])
+    register_staged(connection, [], [], {})
     _run(connection, "arrivals")
     _list(connection, "hashed_sources", ("source_name",), [])
     _list(connection, "restarted", ("source", "topic"), [])
     _run(connection, "row_numbers")
     _run(connection, "fates")
+    merge_references(connection, config, [], "")
     _run(connection, "everything")
     _run(connection, "devices")
     _settle(connection, config)

@@ -6,6 +6,8 @@ WITH counted AS (
     GROUP BY ALL
     UNION ALL
     SELECT source_name, source_topic, source_partition, 'demoted', count(*) FROM demoted GROUP BY ALL
+    UNION ALL
+    FROM reference_fates
 ),
 fate_sums AS (
     SELECT

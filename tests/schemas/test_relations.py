@@ -16,6 +16,8 @@ JOURNEYS = """journey_id profile_id unit unit_key started_at last_at closes_at e
     furthest_stage current_stage returns skipped_stages days_to_purchase"""
 PROFILES = "profile_id identified first_at last_at touchpoints journeys"
 
+LOADED = "valid_from attributes source_name source_topic source_partition source_offset run_id"
+
 PROMISED = {
     "touchpoints": """event_id occurred_at customer_id anonymous_id event_type stage channel source campaign
         content product contract_id quote_id claim_id referral_id case_id value currency cost survey score
@@ -32,6 +34,11 @@ PROMISED = {
         seconds_since_previous visit_id""",
     "stage_visits": """journey_id position stage entered_at last_at first_event_id touchpoints is_return
         return_kind""",
+    "ref_customers": f"""customer_id member_since member_until region birth_year segment potential
+        {LOADED}""",
+    "ref_contracts": f"""contract_id customer_id product effective_from effective_to due_at annual_premium
+        currency {LOADED}""",
+    "ref_aliases": f"id_type id customer_id {LOADED}",
     "quarantine": """quarantine_id source source_topic source_partition source_offset broker_timestamp
         record_key headers raw step reason rule field value message run_id first_at last_at attempts status
         closed_by_run""",
@@ -87,6 +94,8 @@ def test_types_are_those_promised(catalog):
         for column, type_ in columns(catalog, relation).items():
             if column == "schema_id":  # a number of the registry's, not ours
                 assert type_ == "INTEGER"
+            elif column == "member_since":  # a day, not an instant
+                assert type_ == "DATE"
             elif column.endswith(("_at", "_since", "_timestamp")):
                 assert type_ == "TIMESTAMP", f"{relation}.{column}"
             elif column.endswith("_id"):

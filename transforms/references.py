@@ -1,0 +1,83 @@
+"""References: what a slice brings for customers, contracts and aliases, merged straight into their tables.
+
+They are small and later steps of the merge read them, so they are written here and not by the commit; both
+stand in one transaction. Which row stands for a key and a ``valid_from`` depends on the places of the records
+alone, never on the order in which they arrived.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+
+import duckdb
+
+from parcours.schemas.config import Config
+from parcours.schemas.references import REFERENCES, Reference
+from parcours.transforms.shapes import literal
+from parcours.transforms.stage import Manifest
+
+_PLACE = ("source_name", "source_topic", "source_partition", "source_offset")
+
+
+def register_references(connection: duckdb.DuckDBPyConnection, staged: Mapping[str, Sequence[Path]]) -> None:
+    """Give the slice's staged files of each reference input the name ``staged_INPUT``; some may have none."""
+    for name, reference in REFERENCES.items():
+        paths = staged.get(name, ())
+        if paths:
+            source = f"read_parquet([{', '.join(literal(str(path)) for path in paths)}])"
+        else:
+            source = f"staged_{name}_none"
+            connection.register(source, reference.rows.empty_table())
+        connection.execute(f"CREATE OR REPLACE TEMP VIEW staged_{name} AS SELECT * FROM {source}")
+
+
+def merge_references(
+    connection: duckdb.DuckDBPyConnection, config: Config, manifests: Sequence[Manifest], run_id: str
+) -> None:
+    """Merge what arrived into the tables ``ref_INPUT``, inside the caller's transaction.
+
+    Expects ``staged_INPUT`` of every input and ``staged_rejected``. Leaves the temporary tables
+    ``changed_INPUT`` (the keys whose rows say something else than before) and ``reference_fates`` (source,
+    topic, partition, fate, rows), empty where nothing changed.
+
+    Args:
+        connection: the store's.
+        config: says which source loads which input.
+        manifests: what was read.
+        run_id: the run that loads.
+    """
+    sources = {source.name: source for source in config.source}
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE reference_fates"
+        "(source VARCHAR, topic VARCHAR, partition INTEGER, fate VARCHAR, rows BIGINT)"
+    )
+    connection.execute("CREATE OR REPLACE TEMP TABLE reloaded(source_name VARCHAR, source_topic VARCHAR)")
+    arrived = set()
+    for manifest in manifests:
+        source = sources.get(manifest.source)
+        if source is not None and source.loads in REFERENCES:
+            arrived.add(source.loads)
+            if source.kind == "file" and manifest.start == 0:
+                connection.execute("INSERT INTO reloaded VALUES (?, ?)", [manifest.source, manifest.topic])
+    for name, reference in REFERENCES.items():
+        key = ", ".join(f"{column} VARCHAR" for column in reference.key)
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE changed_{name}({key})")
+        if name in arrived:
+            connection.execute(_merge_sql(reference, run_id))
+
+
+def _merge_sql(reference: Reference, run_id: str) -> str:
+    text = resources.files(__package__).joinpath("merge_sql", "reference.sql").read_text("utf-8")
+    for name, value in {
+        "$relation": reference.relation,
+        "$staged": f"staged_{reference.name}",
+        "$changed": f"changed_{reference.name}",
+        "$columns": ", ".join((*reference.fields.names, *_PLACE)),
+        "$fields": ", ".join(reference.fields.names),
+        "$key": ", ".join(reference.key),
+        "'$run_id'": literal(run_id),
+    }.items():
+        text = text.replace(name, value)
+    return text
