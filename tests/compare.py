@@ -19,7 +19,9 @@ Row = dict[str, Any]
 
 KEYS: dict[str, tuple[str, ...]] = {
     "conflicts": ("event_id",),
-    "identity_links": ("kind", "anonymous_id", "customer_id", "event_id"),
+    "identity_links": (
+        *("kind", "anonymous_id", "other_customer_id", "customer_id", "event_id", "linked_at"),
+    ),
     "touchpoints": ("event_id",),
     "profiles": ("profile_id",),
     "visits": ("visit_id",),
@@ -31,7 +33,7 @@ KEYS: dict[str, tuple[str, ...]] = {
 """What names a row of each relation; in the order of cause and effect, so that the first difference is the
 nearest to its cause."""
 
-NOT_COMPARED = {"touchpoints": set(COORDINATES)}
+NOT_COMPARED = {"touchpoints": set(COORDINATES), "stage_visits": {"return_kind"}}
 """Columns that say which copy was read: outside the promise that the store is a function of its events."""
 
 
@@ -54,6 +56,8 @@ def normalise(
     wanted = set(relations)
     for name in wanted - {"conflicts"}:
         setattr(tables, name, rows_of(connection, f"FROM {prefix}{name}"))
+    for row in tables.identity_links:
+        row.setdefault("other_customer_id", None)
     if "conflicts" in wanted:
         reason = "reason = 'conflicting_duplicate'"
         query = f"SELECT value AS event_id, raw AS contents FROM {prefix}quarantine WHERE {reason}"

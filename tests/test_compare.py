@@ -63,7 +63,9 @@ COLUMNS = {
         ),
     ),
     "profiles": ("profile_id", "identified", "first_at", "last_at", "touchpoints", "journeys"),
-    "identity_links": ("kind", "anonymous_id", "customer_id", "event_id", "linked_at", "status"),
+    "identity_links": (
+        *("kind", "anonymous_id", "other_customer_id", "customer_id", "event_id", "linked_at", "status"),
+    ),
     "visits": ("visit_id", "profile_id", "started_at", "ended_at", "touchpoints"),
     "journeys": (
         *("journey_id", "profile_id", "unit", "unit_key", "started_at", "last_at", "closes_at", "ended_by"),

@@ -74,6 +74,17 @@ def history(word, step=DAY, **fields):
     return [event(NOON + i * step, LETTERS[letter], **fields) for i, letter in enumerate(word)]
 
 
+def decision(kind, id_, customer_id, at=NOON, decision_id="1"):
+    """Return one decision of a person about a pair."""
+    return {
+        "decision_id": decision_id,
+        "decided_at": at,
+        "kind": kind,
+        "id": id_,
+        "customer_id": customer_id,
+    }
+
+
 def profile_of(tables, event_id):
     """Return whose touchpoint an event is."""
     return next(row["profile_id"] for row in tables.touchpoints if row["event_id"] == event_id)
@@ -204,6 +215,7 @@ class TestIdentity:
             {
                 "kind": "device",
                 "anonymous_id": "d",
+                "other_customer_id": None,
                 "customer_id": "Ada",
                 "event_id": "login",
                 "linked_at": NOON,
@@ -280,7 +292,9 @@ class TestIdentity:
             event(NOON, event_id="x", anonymous_id="d"),
         ]
 
-        tables = build(events, rules(max_customers_per_device=1, unlinked=frozenset({("d", "Ada")})))
+        decisions = [decision("unlink", "d", "Ada")]
+
+        tables = build(events, rules(max_customers_per_device=1), decisions=decisions)
 
         assert "Bo" == profile_of(tables, "x")
         assert {"Ada": "unlinked", "Bo": "active"} == {

@@ -69,16 +69,11 @@ def by_unit_key(history: list[Row], options: Options) -> dict[Any, list[Row]]:
     return groups
 
 
-def ends_a_journey(touchpoint: Row, options: Options) -> bool:
-    """Say whether ``end_on`` names the touchpoint's event type or one of its roles."""
-    return any(name == touchpoint["event_type"] or name in touchpoint["roles"] for name in options.end_on)
-
-
-def cut(group: list[Row], options: Options) -> list[list[Row]]:
+def cut(group: list[Row], options: Options, enders: set[str]) -> list[list[Row]]:
     """Cut the touchpoints of one unit and key into journeys.
 
-    Between neighbours further apart than the gap, and after the instant of an end event: never between
-    touchpoints of one instant.
+    Between neighbours further apart than the gap, and after the instant of an end event (those of
+    ``enders``): never between touchpoints of one instant.
     """
     journeys: list[list[Row]] = []
     for touchpoint in group:
@@ -86,7 +81,7 @@ def cut(group: list[Row], options: Options) -> list[list[Row]]:
             journey = journeys[-1]
             last_at = journey[-1]["occurred_at"]
             too_far = options.gap is not None and touchpoint["occurred_at"] - last_at > options.gap
-            ended = touchpoint["occurred_at"] > last_at and end_event(journey, options) is not None
+            ended = touchpoint["occurred_at"] > last_at and end_event(journey, enders) is not None
             if not too_far and not ended:
                 journey.append(touchpoint)
                 continue
@@ -94,18 +89,18 @@ def cut(group: list[Row], options: Options) -> list[list[Row]]:
     return journeys
 
 
-def end_event(journey: list[Row], options: Options) -> Row | None:
+def end_event(journey: list[Row], enders: set[str]) -> Row | None:
     """Return the event that ended the journey: the first in order, where several did at one instant."""
     for touchpoint in journey:
-        if ends_a_journey(touchpoint, options):
+        if touchpoint["event_id"] in enders:
             return touchpoint
     return None
 
 
-def journey_row(journey: list[Row], key: Any, options: Options) -> Row:
+def journey_row(journey: list[Row], key: Any, options: Options, enders: set[str]) -> Row:
     """Return the row of ``journeys`` for one journey's touchpoints in order."""
     first, last = journey[0], journey[-1]
-    end = end_event(journey, options)
+    end = end_event(journey, enders)
     if end is not None:
         closes_at = end["occurred_at"]
     elif options.gap is not None:

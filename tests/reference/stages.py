@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from reference.model import STAGES, Row, rank
 
 
@@ -14,12 +16,12 @@ def entries(touchpoints: list[Row]) -> dict[str, Row]:
     return found
 
 
-def visits(touchpoints: list[Row]) -> list[Row]:
+def visits(touchpoints: list[Row], first_of_product: Collection[str] = ()) -> list[Row]:
     """Return the stage visits: maximal runs of neighbours in one stage.
 
     Touchpoints without a stage neither break a run nor count in it. A visit of lower rank than the one
-    before is a return; its kind is always ``other`` until claims and contracts are relations of their
-    own.
+    before is a return, and has a kind. ``first_of_product`` holds the event_ids that are their person's
+    first touchpoint of a product.
     """
     found: list[Row] = []
     for touchpoint in touchpoints:
@@ -40,9 +42,38 @@ def visits(touchpoints: list[Row]) -> list[Row]:
                 "first_event_id": touchpoint["event_id"],
                 "touchpoints": 1,
                 "is_return": is_return,
-                "return_kind": "other" if is_return else None,
+                "return_kind": return_kind(touchpoint, first_of_product) if is_return else None,
             }
         )
+    return found
+
+
+CLAIM_ROLES = {"claim_opened", "claim_closed", "claim_reopened"}
+REQUEST_ROLES = ("request_", "question_", "complaint_")
+
+
+def return_kind(touchpoint: Row, first_of_product: Collection[str]) -> str:
+    """Return why a person came back, by the first touchpoint of the stage visit."""
+    if CLAIM_ROLES & set(touchpoint["roles"]) or touchpoint["claim_id"] is not None:
+        return "claim"
+    if any(role.startswith(REQUEST_ROLES) for role in touchpoint["roles"]):
+        return "request"
+    if touchpoint["case_id"] is not None:
+        return "request"
+    if touchpoint["event_id"] in first_of_product:
+        return "new product"
+    return "other"
+
+
+def firsts_of_products(history: list[Row]) -> set[str]:
+    """Return the event_ids of one profile's touchpoints in order before which none named their product."""
+    named: set[str] = set()
+    found: set[str] = set()
+    for touchpoint in history:
+        product = touchpoint["product"]
+        if product is not None and product not in named:
+            named.add(product)
+            found.add(touchpoint["event_id"])
     return found
 
 
