@@ -9,8 +9,9 @@ from contextlib import contextmanager, suppress
 
 from parcours.pipelines import commit
 from parcours.pipelines.observe import Observer
-from parcours.pipelines.slices import RUNNER, RunResult, SliceLoop
+from parcours.pipelines.slices import SliceLoop
 from parcours.pipelines.store import Store
+from parcours.pipelines.store_run import RUNNER, RunResult
 from parcours.schemas.config import Config
 from parcours.transforms.sources.open import open_source
 

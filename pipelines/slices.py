@@ -7,44 +7,30 @@ run does the slice again.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
 import threading
 import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from pathlib import Path
 
-import duckdb
-
-from parcours.kpis.stage_conversion import create_statements
 from parcours.pipelines import commit
-from parcours.pipelines.build_journeys import build_journeys
-from parcours.pipelines.commit import Counts, RunInfo
 from parcours.pipelines.observe import Observer
-from parcours.pipelines.status import write_status
 from parcours.pipelines.store import Store
+from parcours.pipelines.store_run import RUNNER, StoreRun
 from parcours.schemas.config import Config
 from parcours.schemas.references import REFERENCES
 from parcours.transforms.elements import PlannedRange
-from parcours.transforms.journeys import JourneyRules
+from parcours.transforms.failures import told_failure
 from parcours.transforms.merge import (
-    collect_history,
     merge,
-    merge_everything,
     register_staged,
-    register_taxonomy,
 )
-from parcours.transforms.shapes import literal
 from parcours.transforms.sources.contract import LogStoppedError, RangeSource, SourceUnavailableError
 from parcours.transforms.sources.open import open_source
-from parcours.transforms.stage import Manifest, Progress
-
-RUNNER = "FnApiRunner"
+from parcours.transforms.stage import Progress
 
 ATTEMPTS = 3
 """How often a slice is tried before the run fails: a broker restart or a lost worker is over by then."""
@@ -53,41 +39,8 @@ BYTES_PER_RECORD = 2_000
 """Disk that a record takes at most while its slice is staged, merged and committed; measured at about 900."""
 
 
-class RulesChangedError(Exception):
-    """The store was built with other rules."""
-
-
 class SliceFailedError(Exception):
     """A slice failed several times."""
-
-
-@dataclass
-class RunResult:
-    """What a run did."""
-
-    run_id: str
-    status: str = "done"
-    slices: int = 0
-    read: int = 0
-    loaded: int = 0
-    duplicate: int = 0
-    quarantined: int = 0
-    suppressed: int = 0
-    demoted: int = 0
-    seconds: float = 0.0
-    nothing_to_do: bool = False
-    warnings: list[str] = field(default_factory=list)
-    waiting: list[str] = field(default_factory=list)
-    quarantine: dict[str, int] = field(default_factory=dict)
-
-    def add(self, counts: Counts) -> None:
-        """Add one slice's counts."""
-        for name, value in zip(
-            ("read", "loaded", "duplicate", "quarantined", "suppressed", "demoted"),
-            counts.as_tuple(),
-            strict=True,
-        ):
-            setattr(self, name, getattr(self, name) + value)
 
 
 @dataclass(frozen=True)
@@ -98,22 +51,8 @@ class _SlicePlan:
     waiting: tuple[str, ...]
 
 
-def rules_of(config: Config) -> str:
-    """Return the text of the rules that stored tables depend on."""
-    rules = config.model_dump(mode="json", include={"taxonomy", "journey", "identity"})
-    return json.dumps(rules, sort_keys=True, ensure_ascii=False)
-
-
-def _fingerprint(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _now() -> datetime:
-    return datetime.now(UTC).replace(tzinfo=None)
-
-
-class SliceLoop:
-    """One run over an open store."""
+class SliceLoop(StoreRun):
+    """A run that reads sources, slice by slice."""
 
     def __init__(
         self,
@@ -125,81 +64,9 @@ class SliceLoop:
         runner: str = RUNNER,
         runner_options: Sequence[str] = (),
     ) -> None:
-        self.store = store
-        self.config = config
-        self.observer = observer
-        self._runner = runner
-        self._runner_options = tuple(runner_options)
-        self._rules = rules_of(config)
-        started = _now()
-        self.run = RunInfo(
-            run_id=f"{started:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}",
-            command=command,
-            started_at=started,
-            fingerprint=_fingerprint(self._rules),
-        )
-        self.result = RunResult(self.run.run_id)
+        super().__init__(store, config, command, observer, runner=runner, runner_options=runner_options)
         self._sources: dict[str, RangeSource] = {}
         self._turn = 0
-        self._ends: dict[tuple[str, str, int], int] = {}
-        # a configured folder may be shared, with other stores or with anything: ours is below it
-        self.staging = (
-            Path(config.store.staging, f"{store.path.name}-{_fingerprint(str(store.path.resolve()))[:12]}")
-            if config.store.staging
-            else Path(f"{store.path}.staging")
-        )
-
-    @property
-    def connection(self) -> duckdb.DuckDBPyConnection:
-        """The store's connection."""
-        return self.store.connection
-
-    def prepare(self, *, apply_rules: bool = False) -> None:
-        """Sweep what a killed run left, and hold the rules against the store's.
-
-        Raises:
-            RulesChangedError: the store was built with other rules.
-        """
-        shutil.rmtree(self.staging, ignore_errors=True)
-        kept = self.store.meta("rules")
-        if kept is not None and not self.connection.execute("FROM touchpoints LIMIT 1").fetchone():
-            kept = None  # nothing was loaded by them
-        if kept is not None and kept != self._rules and not apply_rules:
-            changed = [
-                part for part, value in json.loads(self._rules).items() if value != json.loads(kept).get(part)
-            ]
-            raise RulesChangedError(
-                f'the rules in [{"], [".join(changed)}] are not those that "{self.store.path}" was '
-                "built with: take the change back, or apply it to everything with parcours rebuild"
-            )
-        register_taxonomy(self.connection, self.config.taxonomy)
-        kpi = self.config.kpi.model_dump_json()
-        with self.transaction():
-            self.connection.execute("UPDATE runs SET status = 'interrupted' WHERE status = 'running'")
-            if kept is None:
-                self.store.set_meta("rules", self._rules)
-            if self.store.meta("kpi") != kpi:
-                for statement in create_statements(self.config.kpi):
-                    self.connection.execute(statement)
-                self.store.set_meta("kpi", kpi)
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Commit on leaving, roll back on any error."""
-        self.connection.execute("BEGIN")
-        try:
-            yield
-        except BaseException:
-            self.connection.execute("ROLLBACK")
-            raise
-        self.connection.execute("COMMIT")
-
-    @contextmanager
-    def step(self, name: str) -> Iterator[None]:
-        """Tell the observer of a step's begin and end."""
-        self.observer.begin(name)
-        yield
-        self.observer.end(name)
 
     def plan(self) -> _SlicePlan:
         """Ask every source what there is to read, in turn first, within the slice's limits."""
@@ -232,6 +99,9 @@ class SliceLoop:
 
         Raises:
             SliceFailedError: it failed several times; the store is as it was.
+            LogStoppedError: a log is not the one that was read before, at the plan or while reading.
+            SourceUnavailableError: a source cannot be read, several times where a worker found it so.
+            RegistryUnavailableError: a registry did not answer several times.
         """
         for attempt in range(1, ATTEMPTS + 1):
             with self.step("plan"):
@@ -248,6 +118,9 @@ class SliceLoop:
             except (LogStoppedError, SourceUnavailableError, commit.CommitRefusedError):
                 raise
             except Exception as error:
+                told = told_failure(folder)
+                if isinstance(told, LogStoppedError) or (told and attempt == ATTEMPTS):
+                    raise told from error
                 if attempt == ATTEMPTS:
                     raise SliceFailedError(
                         f"a slice failed {ATTEMPTS} times and was not committed: {_last_line(error)}"
@@ -270,7 +143,7 @@ class SliceLoop:
             )
         for manifest in manifests:
             for warning in manifest.warnings:
-                self._warn(warning)
+                self.warn(warning)
         with self.transaction():
             with self.step("merge"):
                 valid = {name: list[Path]() for name in ("touchpoints", *REFERENCES)}
@@ -280,26 +153,19 @@ class SliceLoop:
                 rejected = [folder / name for manifest in manifests for name in manifest.rejected]
                 register_staged(self.connection, valid.pop("touchpoints"), rejected, valid)
                 merge(self.connection, self.config, manifests, self.run.run_id)
-            built = self._build(folder)
-            counts = self._commit(manifests, built)
+            built = self.build(folder)
+            counts = self.commit(manifests, built)
         with self.step("tell"):
             if counts.quarantined * 2 > counts.read:
-                self._warn(
+                self.warn(
                     f"{counts.quarantined:,} of {counts.read:,} records of this slice were rejected: are "
                     "format and mapping right? parcours inspect shows why; after a change, parcours rewind "
                     "lets them be read again"
                 )
             self.result.add(counts)
             self.result.slices += 1
-            self._tell()
+            self.tell()
         self.observer.slice_done({**counts.__dict__, "slices": self.result.slices})
-
-    def _tell(self) -> None:
-        """Write the status file; where that cannot be, the load stands all the same."""
-        try:
-            write_status(self.store, self._ends)
-        except OSError as error:
-            self._warn(f"the status file could not be written: {error.strerror}: {error.filename}")
 
     @contextmanager
     def _watched(self, folder: Path, plan: _SlicePlan) -> Iterator[None]:
@@ -321,76 +187,11 @@ class SliceLoop:
             watcher.join()
             self.observer.progress(Progress.total(str(folder)), total if known else None)
 
-    def _build(self, folder: Path) -> dict[str, list[Path]]:
-        with self.step("build"):
-            rows = collect_history(self.connection)
-            history = folder / "history"
-            self.connection.execute(
-                "COPY (SELECT h.*, b.bucket FROM history AS h JOIN buckets AS b USING (profile_id)) TO "
-                f"{literal(str(history))} "
-                "(FORMAT parquet, COMPRESSION lz4_raw, PARTITION_BY (bucket), WRITE_PARTITION_COLUMNS false)"
-            )
-            buckets = sorted(history.iterdir()) if history.exists() else []
-            rules = JourneyRules.of(self.config.journey)
-            return build_journeys(
-                buckets, rows, rules, folder, runner=self._runner, runner_options=self._runner_options
-            )
-
-    def rebuild(self) -> None:
-        """Build every profile anew by the rules in force, in one commit."""
-        folder = self.staging / f"attempt-{uuid.uuid4().hex}"
-        folder.mkdir(parents=True)
-        now = _now()
-        with self.transaction():
-            with self.step("merge"):
-                merge_everything(self.connection, self.config)
-            built = self._build(folder)
-            with self.step("commit"):
-                commit.register_built(self.connection, built)
-                commit.balance(self.connection, [])
-                commit.check(self.connection, self.run, now)
-                commit.write_everything(
-                    self.connection, self.run, now, self.config.identity.max_customers_per_device
-                )
-                commit.record_run(self.connection, self.run, now, "running")
-                # with the tables, not before: a rebuild that dies leaves both as they were
-                self.store.set_meta("rules", self._rules)
-        self.result.slices += 1
-
-    def _commit(self, manifests: Sequence[Manifest], built: dict[str, list[Path]]) -> Counts:
-        now = _now()
-        with self.step("check"):
-            commit.register_built(self.connection, built)
-            commit.balance(self.connection, manifests)
-            commit.check(self.connection, self.run, now)
-        with self.step("write"):
-            commit.write_tables(self.connection, self.run, now, self.config.identity.max_customers_per_device)
-        with self.step("ledger"):
-            return commit.write_ledger(self.connection, self.run, now, manifests)
-
-    def _warn(self, text: str) -> None:
-        self.result.warnings.append(text)
-        self.observer.warn(text)
-
-    def finish(self, status: str) -> None:
-        """Close the run in the ledger."""
-        self.result.status = status
-        if self.result.slices:
-            with self.transaction():
-                commit.record_run(self.connection, self.run, _now(), status)
-            self.result.quarantine = dict(
-                self.connection.execute(
-                    "SELECT reason, count(*) FROM quarantine WHERE status = 'open' GROUP BY ALL ORDER BY ALL"
-                ).fetchall()
-            )
-        self.result.nothing_to_do = not self.result.slices
-        self._tell()
-
     def close(self) -> None:
         """Give back the sources."""
         for source in self._sources.values():
             source.close()
-        shutil.rmtree(self.staging, ignore_errors=True)
+        super().close()
 
 
 def _last_line(error: BaseException) -> str:

@@ -16,7 +16,7 @@ import duckdb
 from parcours.pipelines import runs
 from parcours.pipelines.observe import SilentObserver
 from parcours.pipelines.simulate import taxonomy
-from parcours.pipelines.slices import RunResult
+from parcours.pipelines.store_run import RunResult
 from parcours.pipelines.toml_text import plain, to_toml
 from parcours.schemas.config import Config
 

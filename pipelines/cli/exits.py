@@ -39,7 +39,7 @@ ERRORS = {
     "parcours.pipelines.mistakes.ConfigError": CONFIGURATION,
     "parcours.transforms.sources.contract.SourceUnavailableError": CONFIGURATION,
     "parcours.transforms.avro_schemas.RegistryUnavailableError": CONFIGURATION,
-    "parcours.pipelines.slices.RulesChangedError": CONFIGURATION,
+    "parcours.pipelines.rules.RulesChangedError": CONFIGURATION,
     "parcours.pipelines.lock.StoreHeldError": HELD,
     "parcours.transforms.sources.contract.LogStoppedError": LOG_STOPPED,
     "parcours.pipelines.slices.SliceFailedError": FAILED,

@@ -20,7 +20,7 @@ from parcours.pipelines.cli.options import config_options, file_options, file_so
 from parcours.pipelines.cli.root import parcours_command
 
 if TYPE_CHECKING:
-    from parcours.pipelines.slices import RunResult
+    from parcours.pipelines.store_run import RunResult
 
 DEFAULT_RUNNER = "FnApiRunner"
 

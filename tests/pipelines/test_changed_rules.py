@@ -2,7 +2,7 @@
 
 import pytest
 
-from parcours.pipelines import runs, slices
+from parcours.pipelines import rules, runs
 from parcours.pipelines.cli.exits import run_guarded
 from parcours.pipelines.cli.root import root
 from parcours.pipelines.observe import SilentObserver
@@ -31,7 +31,7 @@ def changed_taxonomy():
 
 
 @pytest.mark.parametrize(
-    ("table", "rules"),
+    ("table", "words"),
     [
         ("taxonomy", changed_taxonomy()),
         ("journey", {"gap": "3d", "end_on": ["contract_terminated"]}),
@@ -39,14 +39,14 @@ def changed_taxonomy():
     ],
     ids=["taxonomy", "journey", "identity"],
 )
-def test_changed_rules(table, rules, tmp_path, capsys):
+def test_changed_rules(table, words, tmp_path, capsys):
     """A run refuses with exit code 3 and changes nothing; a rebuild gives what a fresh load gives."""
     simulate(2_000, 91, "json", tmp_path / "in", files=2)
     first, second = (file_source(tmp_path / "in" / f"touchpoints-000{n}.ndjson", name=f"{n}") for n in (0, 1))
     store, fresh, before = (tmp_path / f"{name}.duckdb" for name in ("store", "fresh", "before"))
     for path in (store, before):
         load(config_of(path, first))
-    changed = config_of(store, first, second, **{table: rules})
+    changed = config_of(store, first, second, **{table: words})
 
     assert 3 == run_guarded(root, ["run", "--config", str(write_toml(changed, tmp_path))])
     said = capsys.readouterr().err
@@ -55,13 +55,13 @@ def test_changed_rules(table, rules, tmp_path, capsys):
     assert_same_stores(before, store)
 
     assert "done" == runs.rebuild(changed, observer=SilentObserver()).status
-    load(config_of(fresh, first, **{table: rules}))
+    load(config_of(fresh, first, **{table: words}))
     assert_same_stores(fresh, store, COMPARED)
     load(changed)
-    load(config_of(fresh, first, second, **{table: rules}))
+    load(config_of(fresh, first, second, **{table: words}))
     assert_same_stores(fresh, store)
     assert_balanced(store)
-    with pytest.raises(slices.RulesChangedError):
+    with pytest.raises(rules.RulesChangedError):
         load(config_of(store, first, second))
 
 

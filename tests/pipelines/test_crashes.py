@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from killing import KilledRuns
 
-from parcours.pipelines import runs, slices
+from parcours.pipelines import rules, runs
 from parcours.pipelines.observe import SilentObserver
 from parcours.pipelines.simulate import simulate
 from stores import assert_balanced, assert_same_stores, config_of, file_source, load, one, rows
@@ -100,7 +100,7 @@ def test_killed_rebuild(point, killed, source, undisturbed, tmp_path):
     changed = config_of(store, source, slice_records=SLICE, journey={"gap": "2d"})
     assert signal.SIGKILL == killed(changed, point, command="rebuild")
     assert_same_stores(undisturbed, store)
-    with pytest.raises(slices.RulesChangedError):
+    with pytest.raises(rules.RulesChangedError):
         load(changed)
     runs.rebuild(changed, observer=SilentObserver())
     fresh = config_of(tmp_path / "fresh.duckdb", source, journey={"gap": "2d"})

@@ -6,7 +6,8 @@ import pytest
 
 from parcours.pipelines import runs
 from parcours.pipelines.observe import SilentObserver
-from parcours.pipelines.slices import RulesChangedError, SliceLoop
+from parcours.pipelines.rules import RulesChangedError
+from parcours.pipelines.slices import SliceLoop
 from parcours.pipelines.status import status_path
 from parcours.pipelines.store import Store
 from parcours.transforms.sources.contract import LogStoppedError

@@ -1,0 +1,237 @@
+"""One run over an open store: its line in the ledger, its transactions, the build, and what it tells.
+
+What a slice, a rebuild and a decision of a person have in common.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+
+from parcours.kpis.stage_conversion import create_statements
+from parcours.pipelines import commit
+from parcours.pipelines.build_journeys import build_journeys
+from parcours.pipelines.commit import Counts, RunInfo
+from parcours.pipelines.observe import Observer
+from parcours.pipelines.rules import RulesChangedError, fingerprint, rules_of
+from parcours.pipelines.status import write_status
+from parcours.pipelines.store import Store
+from parcours.schemas.config import Config
+from parcours.transforms.journeys import JourneyRules
+from parcours.transforms.merge import collect_history, merge_everything, register_taxonomy
+from parcours.transforms.shapes import literal
+from parcours.transforms.stage import Manifest
+
+RUNNER = "FnApiRunner"
+
+
+@dataclass
+class RunResult:
+    """What a run did."""
+
+    run_id: str
+    status: str = "done"
+    slices: int = 0
+    read: int = 0
+    loaded: int = 0
+    duplicate: int = 0
+    quarantined: int = 0
+    suppressed: int = 0
+    demoted: int = 0
+    seconds: float = 0.0
+    nothing_to_do: bool = False
+    warnings: list[str] = field(default_factory=list)
+    waiting: list[str] = field(default_factory=list)
+    quarantine: dict[str, int] = field(default_factory=dict)
+
+    def add(self, counts: Counts) -> None:
+        """Add one slice's counts."""
+        for name, value in zip(
+            ("read", "loaded", "duplicate", "quarantined", "suppressed", "demoted"),
+            counts.as_tuple(),
+            strict=True,
+        ):
+            setattr(self, name, getattr(self, name) + value)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+class StoreRun:
+    """One run over an open store."""
+
+    def __init__(
+        self,
+        store: Store,
+        config: Config,
+        command: str,
+        observer: Observer,
+        *,
+        runner: str = RUNNER,
+        runner_options: Sequence[str] = (),
+    ) -> None:
+        self.store = store
+        self.config = config
+        self.observer = observer
+        self._runner = runner
+        self._runner_options = tuple(runner_options)
+        self._rules = rules_of(config)
+        started = _now()
+        self.run = RunInfo(
+            run_id=f"{started:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}",
+            command=command,
+            started_at=started,
+            fingerprint=fingerprint(self._rules),
+        )
+        self.result = RunResult(self.run.run_id)
+        self._ends: dict[tuple[str, str, int], int] = {}
+        # a configured folder may be shared, with other stores or with anything: ours is below it
+        self.staging = (
+            Path(config.store.staging, f"{store.path.name}-{fingerprint(str(store.path.resolve()))[:12]}")
+            if config.store.staging
+            else Path(f"{store.path}.staging")
+        )
+
+    @property
+    def connection(self) -> duckdb.DuckDBPyConnection:
+        """The store's connection."""
+        return self.store.connection
+
+    def prepare(self, *, apply_rules: bool = False) -> None:
+        """Sweep what a killed run left, and hold the rules against the store's.
+
+        Raises:
+            RulesChangedError: the store was built with other rules.
+        """
+        shutil.rmtree(self.staging, ignore_errors=True)
+        kept = self.store.meta("rules")
+        if kept is not None and not self.connection.execute("FROM touchpoints LIMIT 1").fetchone():
+            kept = None  # nothing was loaded by them
+        if kept is not None and kept != self._rules and not apply_rules:
+            changed = [
+                part for part, value in json.loads(self._rules).items() if value != json.loads(kept).get(part)
+            ]
+            raise RulesChangedError(
+                f'the rules in [{"], [".join(changed)}] are not those that "{self.store.path}" was '
+                "built with: take the change back, or apply it to everything with parcours rebuild"
+            )
+        register_taxonomy(self.connection, self.config.taxonomy)
+        kpi = self.config.kpi.model_dump_json()
+        with self.transaction():
+            self.connection.execute("UPDATE runs SET status = 'interrupted' WHERE status = 'running'")
+            if kept is None:
+                self.store.set_meta("rules", self._rules)
+            if self.store.meta("kpi") != kpi:
+                for statement in create_statements(self.config.kpi):
+                    self.connection.execute(statement)
+                self.store.set_meta("kpi", kpi)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Commit on leaving, roll back on any error."""
+        self.connection.execute("BEGIN")
+        try:
+            yield
+        except BaseException:
+            self.connection.execute("ROLLBACK")
+            raise
+        self.connection.execute("COMMIT")
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Tell the observer of a step's begin and end."""
+        self.observer.begin(name)
+        yield
+        self.observer.end(name)
+
+    def tell(self) -> None:
+        """Write the status file; where that cannot be, the load stands all the same."""
+        try:
+            write_status(self.store, self._ends)
+        except OSError as error:
+            self.warn(f"the status file could not be written: {error.strerror}: {error.filename}")
+
+    def build(self, folder: Path) -> dict[str, list[Path]]:
+        """Build what was touched; return the files of each relation, all of them in ``folder``."""
+        with self.step("build"):
+            rows = collect_history(self.connection)
+            history = folder / "history"
+            self.connection.execute(
+                "COPY (SELECT h.*, b.bucket FROM history AS h JOIN buckets AS b USING (profile_id)) TO "
+                f"{literal(str(history))} "
+                "(FORMAT parquet, COMPRESSION lz4_raw, PARTITION_BY (bucket), WRITE_PARTITION_COLUMNS false)"
+            )
+            buckets = sorted(history.iterdir()) if history.exists() else []
+            rules = JourneyRules.of(self.config.journey)
+            return build_journeys(
+                buckets, rows, rules, folder, runner=self._runner, runner_options=self._runner_options
+            )
+
+    def rebuild(self) -> None:
+        """Build every profile anew by the rules in force, in one commit."""
+        folder = self.staging / f"attempt-{uuid.uuid4().hex}"
+        folder.mkdir(parents=True)
+        now = _now()
+        with self.transaction():
+            with self.step("merge"):
+                merge_everything(self.connection, self.config)
+            built = self.build(folder)
+            with self.step("commit"):
+                commit.register_built(self.connection, built)
+                commit.balance(self.connection, [])
+                commit.check(self.connection, self.run, now)
+                commit.write_everything(
+                    self.connection, self.run, now, self.config.identity.max_customers_per_device
+                )
+                commit.record_run(self.connection, self.run, now, "running")
+                # with the tables, not before: a rebuild that dies leaves both as they were
+                self.store.set_meta("rules", self._rules)
+        self.result.slices += 1
+
+    def commit(self, manifests: Sequence[Manifest], built: dict[str, list[Path]]) -> Counts:
+        """Check and write what was merged and built, inside the caller's transaction.
+
+        Raises:
+            CommitRefusedError: a check failed.
+        """
+        now = _now()
+        with self.step("check"):
+            commit.register_built(self.connection, built)
+            commit.balance(self.connection, manifests)
+            commit.check(self.connection, self.run, now)
+        with self.step("write"):
+            commit.write_tables(self.connection, self.run, now, self.config.identity.max_customers_per_device)
+        with self.step("ledger"):
+            return commit.write_ledger(self.connection, self.run, now, manifests)
+
+    def warn(self, text: str) -> None:
+        """Tell a person of something that stops nothing."""
+        self.result.warnings.append(text)
+        self.observer.warn(text)
+
+    def finish(self, status: str) -> None:
+        """Close the run in the ledger."""
+        self.result.status = status
+        if self.result.slices:
+            with self.transaction():
+                commit.record_run(self.connection, self.run, _now(), status)
+            self.result.quarantine = dict(
+                self.connection.execute(
+                    "SELECT reason, count(*) FROM quarantine WHERE status = 'open' GROUP BY ALL ORDER BY ALL"
+                ).fetchall()
+            )
+        self.result.nothing_to_do = not self.result.slices
+        self.tell()
+
+    def close(self) -> None:
+        """Sweep what was staged."""
+        shutil.rmtree(self.staging, ignore_errors=True)
