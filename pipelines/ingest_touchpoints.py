@@ -44,10 +44,10 @@ def ingest_touchpoints(
     records = sum(planned.end - planned.start for planned in ranges)
     options = pipeline_options(runner, runner_options, elements=len(ranges), rows=records)
     with beam.Pipeline(runner=options.runner, options=options.options) as pipeline:
-        read = pipeline | beam.Create(list(ranges)) | ReadRanges(config)
+        read = pipeline | beam.Create(list(ranges)) | ReadRanges(config, str(folder))
         staged = (
             read.batches
-            | DecodeTouchpoints(config)
+            | DecodeTouchpoints(config, str(folder))
             | ValidateTouchpoints(config)
             | StageTouchpoints(str(folder))
         )

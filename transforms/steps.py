@@ -17,6 +17,7 @@ from apache_beam.pvalue import TaggedOutput
 from parcours.schemas.config import Config, Source
 from parcours.transforms.decode import Decoder, make_decoder
 from parcours.transforms.elements import DecodedBatch, PlannedRange, RangeEnd, SourceBatch, ValidatedBatch
+from parcours.transforms.failures import failures_told
 from parcours.transforms.sources.contract import RangeSource
 from parcours.transforms.sources.open import open_source
 from parcours.transforms.stage import Progress, StagedBatch, stage_batch, write_manifest
@@ -33,14 +34,19 @@ def _sources(config: Config) -> dict[str, Source]:
 
 
 class _ReadFn(beam.DoFn):
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, folder: str) -> None:
         self._config = config
+        self._folder = folder
         self._open: dict[str, RangeSource] = {}
 
     def setup(self) -> None:
         self._open = {}
 
     def process(self, element: PlannedRange) -> Iterator[SourceBatch | TaggedOutput]:
+        with failures_told(self._folder):
+            yield from self._read(element)
+
+    def _read(self, element: PlannedRange) -> Iterator[SourceBatch | TaggedOutput]:
         if element.source not in self._open:
             source = _sources(self._config)[element.source]
             self._open[element.source] = open_source(source, self._config.validation)
@@ -62,19 +68,21 @@ class ReadRanges(beam.PTransform):
     """Read planned ranges: the main output has the batches, ``ENDS`` has (range id, ``RangeEnd``)."""
 
     config: Config
+    folder: str
 
     def expand(self, pcoll: beam.PCollection[PlannedRange]) -> Any:
         """Spread the ranges over the workers and read them."""
         return (
             pcoll
             | "SpreadRanges" >> beam.Reshuffle()
-            | beam.ParDo(_ReadFn(self.config)).with_outputs(ENDS, main="batches")
+            | beam.ParDo(_ReadFn(self.config, self.folder)).with_outputs(ENDS, main="batches")
         )
 
 
 class _DecodeFn(beam.DoFn):
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, folder: str) -> None:
         self._config = config
+        self._folder = folder
         self._decoders: dict[str, Decoder] = {}
 
     def setup(self) -> None:
@@ -82,9 +90,10 @@ class _DecodeFn(beam.DoFn):
 
     def process(self, element: SourceBatch) -> Iterator[DecodedBatch]:
         name = element.range.source
-        if name not in self._decoders:
-            self._decoders[name] = make_decoder(_sources(self._config)[name], self._config.validation)
-        yield self._decoders[name].decode(element)
+        with failures_told(self._folder):
+            if name not in self._decoders:
+                self._decoders[name] = make_decoder(_sources(self._config)[name], self._config.validation)
+            yield self._decoders[name].decode(element)
 
 
 @dataclass
@@ -92,10 +101,11 @@ class DecodeTouchpoints(beam.PTransform):
     """Decode each batch by its source's format; what cannot be decoded goes along with its reason."""
 
     config: Config
+    folder: str
 
     def expand(self, pcoll: beam.PCollection[SourceBatch]) -> beam.PCollection[DecodedBatch]:
         """Decode batch by batch."""
-        return pcoll | beam.ParDo(_DecodeFn(self.config))
+        return pcoll | beam.ParDo(_DecodeFn(self.config, self.folder))
 
 
 class _ValidateFn(beam.DoFn):
