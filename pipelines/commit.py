@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,13 @@ class RunInfo:
     command: str
     started_at: datetime
     fingerprint: str
+
+    @classmethod
+    def begun(cls, command: str, fingerprint: str) -> RunInfo:
+        """Return a run that begins now, by the rules with this fingerprint; ids sort by start."""
+        started = datetime.now(UTC).replace(tzinfo=None)
+        run_id = f"{started:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
+        return cls(run_id, command, started, fingerprint)
 
 
 @dataclass(frozen=True)
@@ -225,3 +233,15 @@ def read_offsets(connection: duckdb.DuckDBPyConnection, source: str) -> dict[tup
     return {
         (topic, partition): Position(offset, json.loads(resume)) for topic, partition, offset, resume in rows
     }
+
+
+def forget_log(
+    connection: duckdb.DuckDBPyConnection, source: str, topic: str | None, run: RunInfo, now: datetime
+) -> None:
+    """Forget what was read of a source, or of one of its topics; what was loaded of it stays.
+
+    Runs in the caller's transaction. Records rejected until now no longer go by their place, where the next
+    run may read another record.
+    """
+    run_sql(connection, "forget", {"source": source, "topic": topic, "run_id": run.run_id})
+    record_run(connection, run, now, "done")

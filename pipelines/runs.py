@@ -1,18 +1,22 @@
-"""Runs over a store: load once, follow, rebuild, rewind."""
+"""Runs over a store: load once, follow, rebuild, rewind, reset."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from parcours.pipelines import commit
+from parcours.pipelines.commit import RunInfo
 from parcours.pipelines.observe import Observer
+from parcours.pipelines.rules import fingerprint
 from parcours.pipelines.slices import SliceLoop
 from parcours.pipelines.store import Store
 from parcours.pipelines.store_run import RUNNER, RunResult
 from parcours.schemas.config import Config
+from parcours.transforms.sources.contract import Position
 from parcours.transforms.sources.open import open_source
 
 IDLE_SECONDS = 0.5
@@ -136,3 +140,50 @@ def rewind(
         )
         store.connection.execute("COMMIT")
         return {key: position.next_offset for key, position in positions.items()}
+
+
+def reset(
+    config: Config,
+    source: str,
+    *,
+    topic: str | None = None,
+    confirm: Callable[[Mapping[tuple[str, int], Position]], None],
+) -> str:
+    """Forget what was read of a source, so that its log is read as one that was never seen.
+
+    For a log that is not the one that was read: another cluster, a topic made again, a log that was cut. What
+    is loaded stays, and records that come again are recognised by their event ids.
+
+    Args:
+        config: names the store.
+        source: the source's name, which the config may no longer have.
+        topic: only this topic or file.
+        confirm: is given what is to be forgotten, by (topic, partition); whatever it raises leaves the store
+            as it is.
+
+    Returns:
+        The id under which the ledger has it.
+
+    Raises:
+        ValueError: nothing of the source was read.
+        FileNotFoundError: there is no store.
+        StoreHeldError: another process holds the store.
+    """
+    if not Path(config.store.path).exists():
+        raise FileNotFoundError(f'there is no store at "{config.store.path}": there is nothing to forget')
+    with Store(config.store.path, memory_limit=config.store.memory_limit) as store:
+        committed = commit.read_offsets(store.connection, source)
+        chosen = {key: position for key, position in committed.items() if topic in (None, key[0])}
+        if not chosen:
+            known = store.connection.execute("SELECT DISTINCT source FROM internal.offsets ORDER BY ALL")
+            of_topic = f', topic "{topic}",' if topic else ""
+            raise ValueError(
+                f'nothing of source "{source}"{of_topic} was read: there is nothing to forget; read was'
+                f" {', '.join(name for (name,) in known.fetchall()) or 'nothing'}"
+            )
+        confirm(chosen)
+        run = RunInfo.begun("reset", fingerprint(store.meta("rules") or ""))
+        store.connection.execute("BEGIN")
+        commit.forget_log(store.connection, source, topic, run, run.started_at)
+        store.connection.execute("COMMIT")
+        return run.run_id

@@ -85,13 +85,7 @@ class StoreRun:
         self._runner = runner
         self._runner_options = tuple(runner_options)
         self._rules = rules_of(config)
-        started = _now()
-        self.run = RunInfo(
-            run_id=f"{started:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}",
-            command=command,
-            started_at=started,
-            fingerprint=fingerprint(self._rules),
-        )
+        self.run = RunInfo.begun(command, fingerprint(self._rules))
         self.result = RunResult(self.run.run_id)
         self._ends: dict[tuple[str, str, int], int] = {}
         # a configured folder may be shared, with other stores or with anything: ours is below it

@@ -20,6 +20,7 @@ COMMANDS = {
     "run": "run",
     "rebuild": "rebuild",
     "rewind": "rewind",
+    "source": "source",
     "status": "status",
     "query": "query",
 }

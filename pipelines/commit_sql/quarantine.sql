@@ -15,10 +15,12 @@ FROM rejects AS r WHERE quarantine.quarantine_id = r.quarantine_id;
 INSERT INTO quarantine
 SELECT r.*, $run_id, $now, $now, 1, 'open', NULL FROM rejects AS r ANTI JOIN quarantine AS q USING (quarantine_id);
 
--- A record that was rejected before and passes now, read again after a rewind, is settled.
+-- A record that was rejected before and passes now, read again after a rewind, is settled; but not one of a log that was
+-- forgotten since, as its id tells.
 UPDATE quarantine SET status = 'replayed', closed_by_run = $run_id
 FROM arrivals AS a
-WHERE quarantine.status = 'open' AND quarantine.step <> 'conflict' AND quarantine.source_offset = a.source_offset
+WHERE quarantine.status = 'open' AND quarantine.step <> 'conflict' AND NOT contains(quarantine.quarantine_id, '@')
+    AND quarantine.source_offset = a.source_offset
     AND quarantine.source_partition = a.source_partition AND quarantine.source_topic = a.source_topic
     AND quarantine.source = a.source_name;
 

@@ -23,7 +23,7 @@ CREATE TABLE quarantine (
 );
 
 COMMENT ON TABLE quarantine IS 'One row per rejected record, with its bytes and the rule that it broke.';
-COMMENT ON COLUMN quarantine.quarantine_id IS 'Hash of the record''s coordinates; for a conflicting duplicate, of the event''s id and contents.';
+COMMENT ON COLUMN quarantine.quarantine_id IS 'Hash of the record''s coordinates; for a conflicting duplicate, of the event''s id and contents. With @ and the id of a reset behind it, the record stood in a log that is no longer read.';
 COMMENT ON COLUMN quarantine.source IS 'The configured source.';
 COMMENT ON COLUMN quarantine.source_topic IS 'The Kafka topic, or the file''s path below the source''s root.';
 COMMENT ON COLUMN quarantine.source_partition IS 'The Kafka partition; 0 for files.';
