@@ -10,10 +10,9 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from difflib import get_close_matches
 from typing import Any
 
-from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import OffsetSpec
 from kafka.errors import (
     CorruptRecordError,
@@ -21,7 +20,6 @@ from kafka.errors import (
     LogTruncationError,
     OffsetOutOfRangeError,
     RetriableError,
-    for_code,
 )
 
 from parcours.schemas.config import Source, Validation
@@ -29,6 +27,7 @@ from parcours.transforms.elements import PlannedRange, RangeEnd, SourceBatch
 from parcours.transforms.sources.contract import LogStoppedError, Plan, Position, SourceUnavailableError
 from parcours.transforms.sources.kafka_batches import Assembler
 from parcours.transforms.sources.kafka_connection import RETRY_SECONDS, STALL_SECONDS, KafkaConnection, named
+from parcours.transforms.sources.kafka_logs import after_reset, find_logs, find_topics, topic_id
 from parcours.transforms.sources.kafka_plan import Log, cut
 
 _POLL_MS = 1_000
@@ -76,7 +75,7 @@ class KafkaSource:
             SourceUnavailableError: no broker answers, or a topic does not exist.
             LogStoppedError: the cluster or a topic is another one than before, or lost what was not read.
         """
-        logs, waiting = self._connection.answer(lambda: self._logs(committed))
+        logs, waiting = self._connection.answer(lambda: find_logs(self._connection, self._source, committed))
         record_bytes = self._connection.answer(lambda: self._record_bytes(logs))
         ranges, more = cut(
             logs,
@@ -88,106 +87,6 @@ class KafkaSource:
         )
         taken = sum((each.end - each.start) * record_bytes.get(each.topic, 0) for each in ranges)
         return Plan(ranges, {(log.topic, log.partition): log.end for log in logs}, more, waiting, int(taken))
-
-    def _logs(self, committed: Mapping[tuple[str, int], Position]) -> tuple[list[Log], tuple[str, ...]]:
-        admin = self._connection.admin()
-        cluster_id = admin.describe_cluster()["cluster_id"]
-        topics = self._topics(admin)
-        places = [TopicPartition(name, n) for name, topic in topics.items() for n in _partitions(topic)]
-        begins = admin.list_partition_offsets(dict.fromkeys(places, OffsetSpec.EARLIEST))
-        ends = admin.list_partition_offsets(dict.fromkeys(places, OffsetSpec.LATEST), "read_committed")
-        tails = admin.list_partition_offsets(dict.fromkeys(places, OffsetSpec.LATEST))
-        waiting = tuple(
-            f"{place.topic}[{place.partition}]: {tails[place].offset - ends[place].offset} offsets wait for a"
-            " transaction to end"
-            for place in places
-            if tails[place].offset > ends[place].offset
-        )
-        seen = {topic for topic, _ in committed}
-        starts = self._starts(admin, [place for place in places if place.topic not in seen])
-        logs = []
-        for place in places:
-            resume = {"cluster_id": cluster_id, "topic_id": _topic_id(topics[place.topic])}
-            begin, end = begins[place].offset, ends[place].offset
-            position = committed.get((place.topic, place.partition))
-            if position is not None:
-                self._same_log(place, position, resume, begin, end)
-            # a partition added after the topic's first run was not skipped by choice: it begins at its
-            # beginning
-            start = position.next_offset if position else min(max(starts.get(place, begin), begin), end)
-            logs.append(Log(place.topic, place.partition, start, begin, end, resume, position is None))
-        gone = {place for place in committed if place[0] in topics} - {
-            (log.topic, log.partition) for log in logs
-        }
-        if gone:
-            names = ", ".join(f"{topic}[{partition}]" for topic, partition in sorted(gone))
-            raise LogStoppedError(
-                f"{self._connection.name}: {names} was read before and no longer exists: the topic"
-                " was made again with fewer partitions, and the committed offsets belong to the old one"
-            )
-        return logs, waiting
-
-    def _topics(self, admin: KafkaAdminClient) -> dict[str, Any]:
-        """Describe the configured topics, or name every one that cannot be read."""
-        described = {topic["name"]: topic for topic in admin.describe_topics(list(self._source.topics))}
-        problems = []
-        existing: list[str] | None = None
-        for name in self._source.topics:
-            error = for_code(described[name]["error_code"])
-            if error.errno == 0:
-                continue
-            if error.__name__ != "UnknownTopicOrPartitionError":
-                problems.append(f'topic "{name}" cannot be read: {error.__name__}')
-                continue
-            existing = admin.list_topics() if existing is None else existing
-            near = get_close_matches(name, existing, n=3)
-            hint = f"; did you mean {' or '.join(near)}?" if near else ""
-            problems.append(f'topic "{name}" does not exist on {self._connection.broker}{hint}')
-        if problems:
-            raise SourceUnavailableError(f"{self._connection.name}: " + "; ".join(problems))
-        return {name: described[name] for name in self._source.topics}
-
-    def _starts(self, admin: KafkaAdminClient, places: list[TopicPartition]) -> dict[TopicPartition, int]:
-        """Where the first run of a topic begins; places without an answer begin at their beginning."""
-        start = self._source.start
-        if not places or start == "earliest":
-            return {}
-        ends = admin.list_partition_offsets(dict.fromkeys(places, OffsetSpec.LATEST), "read_committed")
-        if isinstance(start, datetime):
-            millis = int(start.timestamp() * 1000)
-            found = admin.list_partition_offsets(dict.fromkeys(places, millis), "read_committed")
-            # no record is as young as that: begin with the next one to come
-            return {p: f.offset if f.offset >= 0 else ends[p].offset for p, f in found.items()}
-        return {place: end.offset for place, end in ends.items()}
-
-    def _same_log(
-        self, place: TopicPartition, position: Position, now: Mapping[str, Any], begin: int, end: int
-    ) -> None:
-        """Hold a committed position against the log as it is.
-
-        Raises:
-            LogStoppedError: it is another log, or the offset is not in it.
-        """
-        where = f'{self._connection.name}, partition="{place.topic}[{place.partition}]"'
-        for key, what in (("cluster_id", "cluster"), ("topic_id", "topic")):
-            before = position.resume.get(key)
-            if before and now[key] and before != now[key]:
-                raise LogStoppedError(
-                    f"{where}: the {what} has another id than when offset {position.next_offset} was"
-                    f" committed ({before} then, {now[key]} now): the committed offsets belong to another"
-                    f" {what}. Point the source at the {what} that was read before, or read this one under a"
-                    " new source name"
-                )
-        if position.next_offset > end:
-            raise LogStoppedError(
-                f"{where}: offset {position.next_offset} is committed and the log ends at {end}: it was cut"
-                " or made again, and the committed offsets belong to another log"
-            )
-        if position.next_offset < begin and self._source.on_gap == "stop":
-            raise LogStoppedError(
-                f"{where}: offsets {position.next_offset} to {begin - 1} were not yet read and are gone."
-                ' Set on_gap = "record" to note the gap and go on from there'
-            )
 
     def _record_bytes(self, logs: list[Log]) -> dict[str, float]:
         """Measure the mean size of the next records of each topic that has many."""
@@ -220,7 +119,7 @@ class KafkaSource:
         """
         places = [TopicPartition(*place) for place in committed if place[0] in self._source.topics]
         admin = self._connection.answer(self._connection.admin)
-        self._connection.answer(lambda: self._topics(admin))
+        self._connection.answer(lambda: find_topics(self._connection, self._source))
         begins = self._connection.answer(
             lambda: admin.list_partition_offsets(dict.fromkeys(places, OffsetSpec.EARLIEST))
         )
@@ -333,13 +232,15 @@ class KafkaSource:
 
     def _after_gap(self, consumer: KafkaConsumer, planned: PlannedRange, position: int) -> int:
         """Return where to go on after offsets that the log lost between the plan and now, and seek it."""
+        self._same_topic(planned)
         place = TopicPartition(planned.topic, planned.partition)
         begin = self._connection.answer(
             lambda: consumer.beginning_offsets([place])[place], _where(planned, position)
         )
         if begin <= position:
             raise LogStoppedError(
-                f"{_where(planned, position)}: the log ends before it: it was cut or made again meanwhile"
+                f"{_where(planned, position)}: the log ends before it: it was cut or made again meanwhile."
+                f" {after_reset(self._source, planned.topic)}"
             )
         if self._source.on_gap == "stop":
             raise LogStoppedError(
@@ -364,10 +265,11 @@ class KafkaSource:
             _where(planned, planned.end),
             seconds,
         )
-        if _topic_id(topic) != expected:
+        if topic_id(topic) != expected:
             raise LogStoppedError(
                 f"{_where(planned, planned.start)}: the topic was deleted or made again while it was read"
-                f" (id {expected} at the plan, {_topic_id(topic)} now); nothing of this range is kept"
+                f" (id {expected} at the plan, {topic_id(topic)} now); nothing of this range is kept."
+                f" {after_reset(self._source, planned.topic)}"
             )
 
     def close(self) -> None:
@@ -384,15 +286,6 @@ def _millis(text: str) -> int:
             " 2026-01-31T08:00:00Z"
         ) from None
     return int((instant if instant.tzinfo else instant.replace(tzinfo=UTC)).timestamp() * 1000)
-
-
-def _topic_id(topic: Mapping[str, Any]) -> str | None:
-    """Return a topic's id as text; null from brokers older than 2.8, which have none."""
-    return str(topic["topic_id"]) if topic.get("topic_id") else None
-
-
-def _partitions(topic: Mapping[str, Any]) -> list[int]:
-    return sorted(partition["partition_index"] for partition in topic["partitions"])
 
 
 def _where(planned: PlannedRange, offset: int) -> str:
