@@ -22,6 +22,7 @@ import tempfile
 import threading
 import time
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -92,6 +93,7 @@ class KafkaBroker:
         nodes: how many brokers, each a controller too.
         secure: whether each broker also has a SASL_SSL listener (SCRAM-SHA-256).
         settings: more broker settings, as in ``server.properties``.
+        instead_of: another cluster, stopped, whose addresses this one takes.
     """
 
     def __init__(
@@ -100,13 +102,14 @@ class KafkaBroker:
         nodes: int = 1,
         secure: bool = False,
         settings: dict[str, str] | None = None,
+        instead_of: KafkaBroker | None = None,
     ) -> None:
         self._temporary = tempfile.TemporaryDirectory(prefix="parcours-kafka-") if folder is None else None
         self.folder = Path(self._temporary.name) if self._temporary else Path(folder or "")
-        self._ports = [_free_ports(3) for _ in range(nodes)]
+        self._ports = instead_of._ports if instead_of else [_free_ports(3) for _ in range(nodes)]
         self._secure = secure
         self._settings = settings or {}
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self._processes: dict[int, subprocess.Popen[bytes]] = {}
         self._admin: KafkaAdminClient | None = None
         self._jars = fetch_jars()
         self._format()
@@ -141,43 +144,45 @@ class KafkaBroker:
     @property
     def pids(self) -> list[int]:
         """The processes that run now."""
-        return [process.pid for process in self._processes]
+        return [process.pid for process in self._processes.values()]
 
     def start(self) -> None:
-        """Start every node on its ports and data, and wait until all of them answer.
+        """Start every node that does not run, on its ports and data, and wait until all of them answer.
 
         Raises:
             RuntimeError: a node ended, or did not answer within a minute; with the end of its log.
         """
-        for node in range(1, len(self._ports) + 1):
+        started = [node for node in range(1, len(self._ports) + 1) if node not in self._processes]
+        for node in started:
             with (self.folder / f"node{node}.log").open("ab") as log:
-                self._processes.append(
-                    subprocess.Popen(
-                        [*self._java(), "kafka.Kafka", str(self.folder / f"node{node}.properties")],
-                        stdout=log,
-                        stderr=log,
-                        cwd=self.folder,
-                        start_new_session=True,  # Ctrl-C is for the caller, who stops the broker
-                    )
+                self._processes[node] = subprocess.Popen(
+                    [*self._java(), "kafka.Kafka", str(self.folder / f"node{node}.properties")],
+                    stdout=log,
+                    stderr=log,
+                    cwd=self.folder,
+                    start_new_session=True,  # Ctrl-C is for the caller, who stops the broker
                 )
         deadline = time.monotonic() + READY_SECONDS
-        for node, (process, (port, _, _)) in enumerate(
-            zip(self._processes, self._ports, strict=True), start=1
-        ):
-            while not _answers(port):
-                if process.poll() is not None or time.monotonic() > deadline:
+        for node in started:
+            while not _answers(self._ports[node - 1][0]):
+                if self._processes[node].poll() is not None or time.monotonic() > deadline:
                     end = (self.folder / f"node{node}.log").read_text(errors="replace")[-3000:]
                     self.kill()
                     raise RuntimeError(f"Kafka node {node} did not start within {READY_SECONDS} s:\n{end}")
                 time.sleep(_POLL_SECONDS)
 
-    def stop(self) -> None:
-        """Stop every node as an operator would; the data stays."""
-        self._end(signal.SIGTERM)
+    def stop(self, *nodes: int) -> None:
+        """Stop some nodes, all if none is named, as an operator would; the data stays. Nodes count from 1."""
+        self._end(signal.SIGTERM, nodes)
 
-    def kill(self) -> None:
-        """End every node at once, as a crash would; the data stays."""
-        self._end(signal.SIGKILL)
+    def kill(self, *nodes: int) -> None:
+        """End some nodes, all if none is named, at once, as a crash would; the data stays."""
+        self._end(signal.SIGKILL, nodes)
+
+    def leader(self, topic: str, partition: int = 0) -> int:
+        """Return the node that leads a partition now."""
+        (described,) = self.admin.describe_topics([topic])
+        return next(p["leader_id"] for p in described["partitions"] if p["partition_index"] == partition)
 
     def create_topic(self, name: str, partitions: int = 1, **configs: object) -> None:
         """Create a topic and wait until it can be used; ``configs`` write dots as underscores."""
@@ -191,6 +196,17 @@ class KafkaBroker:
         while name in self.admin.list_topics():
             time.sleep(_POLL_SECONDS)
 
+    def run_tool(self, *command: str, stdin: str = "") -> str:
+        """Run one of Kafka's own command line tools, a class and its arguments; return what it wrote.
+
+        Raises:
+            subprocess.CalledProcessError: it failed.
+        """
+        done = subprocess.run(
+            [*self._java(), *command], input=stdin, check=True, capture_output=True, text=True
+        )
+        return done.stdout
+
     def __enter__(self) -> KafkaBroker:
         self.start()
         return self
@@ -200,19 +216,19 @@ class KafkaBroker:
         if self._temporary:
             self._temporary.cleanup()
 
-    def _end(self, how: signal.Signals) -> None:
+    def _end(self, how: signal.Signals, nodes: Sequence[int]) -> None:
         if self._admin is not None:
             self._admin.close()
             self._admin = None
-        for process in self._processes:
+        ended = [self._processes.pop(node) for node in nodes or list(self._processes)]
+        for process in ended:
             process.send_signal(how)
-        for process in self._processes:
+        for process in ended:
             try:
                 process.wait(30)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-        self._processes.clear()
 
     def _java(self) -> list[str]:
         return [
@@ -227,6 +243,7 @@ class KafkaBroker:
         if self._secure:
             self._make_keys()
         cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        formats = []
         for node in range(1, len(self._ports) + 1):
             properties = self.folder / f"node{node}.properties"
             properties.write_text("".join(f"{k}={v}\n" for k, v in self._properties(node).items()))
@@ -235,11 +252,19 @@ class KafkaBroker:
             command += [f"--cluster-id={cluster_id}", "-c", str(properties)]
             if self._secure:
                 command += ["--add-scram", f"SCRAM-SHA-256=[name={USERNAME},password={PASSWORD}]"]
-            done = subprocess.run(
-                [*self._java(), *command], capture_output=True, text=True, cwd=self.folder, check=False
+            formats.append(
+                subprocess.Popen(
+                    [*self._java(), *command],
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    text=True,
+                    cwd=self.folder,
+                )
             )
+        for done in formats:
+            said, _ = done.communicate()
             if done.returncode:
-                raise RuntimeError(f"formatting Kafka's storage failed:\n{done.stdout}{done.stderr}")
+                raise RuntimeError(f"formatting Kafka's storage failed:\n{said}")
 
     def _properties(self, node: int) -> dict[str, str]:
         plain, controller, secure = self._ports[node - 1]
@@ -268,7 +293,11 @@ class KafkaBroker:
             "group.initial.rebalance.delay.ms": "0",
             "broker.session.timeout.ms": "3000",  # how long a start after a kill waits for the old session
             "broker.heartbeat.interval.ms": "500",
-            "log.cleaner.backoff.ms": "100",  # a compacted topic is compacted while a test watches
+            # a topic is compacted, or loses what is too old, while a test watches
+            "log.cleaner.backoff.ms": "100",
+            "log.initial.task.delay.ms": "1000",
+            "log.retention.check.interval.ms": "500",
+            "log.retention.ms": "-1",  # but for topics that say so, records may be of any age
         }
         if self._secure:
             properties |= {

@@ -1,112 +1,17 @@
-"""The Kafka source against a real broker."""
+"""Records of a real topic, read in ranges: what the log holds arrives once, what it hides is a gap."""
 
-import socket
-import threading
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
 
-import pyarrow as pa
 import pytest
-from kafka import KafkaProducer, TopicPartition
+from kafka import KafkaProducer
+from kafka_reading import BOTH_WAYS, NOW, commit, plan, plan_when_settled, read, read_both_ways, send
 
-from parcours.schemas.config import Source, Validation
-from parcours.schemas.touchpoint import RAW
-from parcours.transforms.elements import PlannedRange, RangeEnd
-from parcours.transforms.sources.contract import LogStoppedError, Position, SourceUnavailableError
-from parcours.transforms.sources.kafka import KafkaSource
+from parcours.transforms.elements import PlannedRange
 
 pytestmark = pytest.mark.kafka
-
-NOW = 1_790_000_000_000
-SMALL_FETCHES = {"fetch_max_bytes": 20_000, "max_partition_fetch_bytes": 20_000}
-BOTH_WAYS = pytest.mark.parametrize("whole_batches", [True, False])
-
-
-@pytest.fixture
-def topic(kafka, request):
-    """A fresh topic of one partition, named after the test."""
-    name = "".join(c if c.isalnum() else "-" for c in request.node.name)
-    kafka.create_topic(name)
-    return name
-
-
-@pytest.fixture
-def opened():
-    """Opens sources and closes them after the test."""
-    sources = []
-
-    def make(broker, *topics, max_record_bytes=10**7, whole_batches=True, stall_seconds=60, **options):
-        options = {"start": "earliest", "bootstrap": broker and broker.bootstrap, **options}
-        config = Source(name="shop", kind="kafka", format="json", topics=topics, **options)
-        validation = Validation(max_record_bytes=max_record_bytes)
-        sources.append(
-            KafkaSource(config, validation, whole_batches=whole_batches, stall_seconds=stall_seconds)
-        )
-        return sources[-1]
-
-    yield make
-    for source in sources:
-        source.close()
-
-
-@pytest.fixture
-def producer(kafka):
-    """A producer whose batches are as large as what is sent before a flush."""
-    with KafkaProducer(bootstrap_servers=kafka.bootstrap, linger_ms=100, batch_size=500_000) as made:
-        yield made
-
-
-def send(producer, topic, count, tag=b"v", partition=0, **more):
-    """Send numbered records and wait until the broker has them."""
-    for n in range(count):
-        producer.send(topic, tag + b"%d" % n, partition=partition, timestamp_ms=NOW + n, **more)
-    producer.flush()
-
-
-def plan(source, committed=None, records=10**6, bytes_=10**9):
-    """Plan with limits that most tests do not reach."""
-    return source.plan(committed or {}, first_id=0, records=records, bytes_=bytes_)
-
-
-def read(source, ranges):
-    """All records of some ranges as one table, and how each range ended."""
-    tables, ends = [], []
-    for each in ranges:
-        *batches, end = source.read(each)
-        tables += [batch.records for batch in batches]
-        assert isinstance(end, RangeEnd)
-        assert (end.batches, end.read) == (len(batches), sum(batch.records.num_rows for batch in batches))
-        assert end.next_offset - each.start == end.read + end.gap
-        assert (end.gap_reason is None) == (end.gap == 0)
-        ends.append(end)
-    return pa.Table.from_batches(tables, schema=RAW).combine_chunks(), ends
-
-
-def commit(ends):
-    """What a store would keep after these ranges."""
-    return {(e.range.topic, e.range.partition): Position(e.next_offset, e.resume) for e in ends}
-
-
-def read_both_ways(opened, kafka, topic, **options):
-    """Read a topic through whole batches and through poll(), and require the same records and gaps."""
-    results = []
-    for whole in (True, False):
-        source = opened(kafka, topic, whole_batches=whole, **options)
-        results.append(read(source, plan(source).ranges))
-    (whole, whole_ends), (polled, polled_ends) = results
-    assert whole == polled
-    assert [(e.read, e.gap) for e in whole_ends] == [(e.read, e.gap) for e in polled_ends]
-    return whole, whole_ends
-
-
-def plan_when_settled(source):
-    """Plan once no transaction is open: its end is acknowledged before its markers stand."""
-    deadline = time.monotonic() + 20
-    while (found := plan(source)).waiting:
-        assert time.monotonic() < deadline, found.waiting
-        time.sleep(0.05)
-    return found
 
 
 @pytest.mark.parametrize("codec", [None, "gzip", "snappy", "lz4", "zstd"])
@@ -221,8 +126,9 @@ def test_the_brokers_own_time(kafka, opened, producer):
 
 
 def test_a_compacted_topic_has_holes(kafka, opened, producer):
-    """Offsets that compaction took are a gap with its reason; every remaining record is read."""
+    """Offsets that compaction took are a gap with its reason, at a range's end too; what remains is read."""
     kafka.create_topic("compacted", cleanup_policy="compact", segment_ms=100, min_cleanable_dirty_ratio=0.01)
+    producer.send("compacted", b"first", key=b"first")
     for round_ in range(3):
         for n in range(50):
             producer.send("compacted", b"%d-%d" % (round_, n), key=b"k%d" % (n % 10))
@@ -238,7 +144,62 @@ def test_a_compacted_topic_has_holes(kafka, opened, producer):
     assert end.gap >= 100
     assert end.gap_reason == f"{end.gap} compacted away"
     latest = dict(zip(found["record_key"].to_pylist(), found["value"].to_pylist(), strict=True))
-    assert latest == {b"last": b"last", **{b"k%d" % n: b"2-%d" % (n + 40) for n in range(10)}}
+    ends = {b"first": b"first", b"last": b"last"}
+    assert latest == ends | {b"k%d" % n: b"2-%d" % (n + 40) for n in range(10)}
+    for whole in (True, False):
+        source = opened(kafka, "compacted", whole_batches=whole)
+        (only,) = plan(source).ranges
+        found, cut = read(source, [replace(only, end=60), replace(only, start=1, end=60)])
+        assert found["value"].to_pylist() == [b"first"]
+        assert [(end.read, end.gap) for end in cut] == [(1, 59), (0, 59)]
+
+
+@BOTH_WAYS
+def test_a_range_whose_tail_is_hidden(kafka, opened, topic, producer, whole_batches):
+    """A range ends though no record stands at its end: it was aborted, or is a marker, or all of it is."""
+    send(producer, topic, 5)
+    with KafkaProducer(bootstrap_servers=kafka.bootstrap, transactional_id=topic) as writer:
+        writer.init_transactions()
+        writer.begin_transaction()
+        send(writer, topic, 5, tag=b"lost")
+        writer.abort_transaction()
+    send(producer, topic, 3, tag=b"after")
+    source = opened(kafka, topic, whole_batches=whole_batches)
+    (only,) = plan_when_settled(source).ranges
+    assert only.end == 14
+    # where the tail is: inside the aborted batch, at its end, at the marker; then ranges of nothing else
+    spans = [(0, 8), (0, 10), (0, 11), (5, 10), (7, 9), (10, 11)]
+    found, ends = read(source, [replace(only, start=start, end=end) for start, end in spans])
+    assert [end.read for end in ends] == [5, 5, 5, 0, 0, 0]
+    assert found["value"].to_pylist() == [b"v%d" % n for n in range(5)] * 3
+    if whole_batches:
+        assert [end.gap_reason for end in ends] == [
+            "3 in aborted transactions",
+            "5 in aborted transactions",
+            "5 in aborted transactions; 1 transaction markers",
+            "5 in aborted transactions",
+            "2 in aborted transactions",
+            "1 transaction markers",
+        ]
+
+
+def test_records_of_the_java_producer(kafka, opened, topic):
+    """Without a key, with headers, with a header whose value is null: as Java's own producer writes them."""
+    lines = "trace:1,empty:NULL\tkey\tfirst\ntrace:2\tNULL\tsecond\nempty:NULL\tNULL\tNULL\n"
+    options = [f"parse.{part}=true" for part in ("headers", "key")] + ["null.marker=NULL"]
+    kafka.run_tool(
+        *("org.apache.kafka.tools.ConsoleProducer", "--bootstrap-server", kafka.bootstrap, "--topic", topic),
+        *(word for option in options for word in ("--property", option)),
+        stdin=lines,
+    )
+    found, _ = read_both_ways(opened, kafka, topic)
+    assert [[(h["key"], h["value"]) for h in row] for row in found["headers"].to_pylist()] == [
+        [("trace", b"1"), ("empty", None)],
+        [("trace", b"2")],
+        [("empty", None)],
+    ]
+    assert found["record_key"].to_pylist() == [b"key", None, None]
+    assert found["value"].to_pylist() == [b"first", b"second", None]
 
 
 def test_partitions_share_a_slice(kafka, opened, producer):
@@ -291,203 +252,3 @@ def test_a_partition_added_later_is_read_from_its_beginning(kafka, opened, topic
         send(fresh, topic, 7, partition=1)
     (added,) = plan(source, commit(ends)).ranges
     assert (added.partition, added.start, added.end) == (1, 0, 7)
-
-
-def test_lost_offsets_stop_or_are_recorded(kafka, opened, topic, producer):
-    """Retention took what was not yet read: a stop that says what to do, or a gap that says what is gone."""
-    send(producer, topic, 100)
-    committed = commit(read(opened(kafka, topic), plan(opened(kafka, topic), records=10).ranges)[1])
-    kafka.admin.delete_records({TopicPartition(topic, 0): 60})
-    with pytest.raises(LogStoppedError, match=r'10 to 59 .*on_gap = "record"'):
-        plan(opened(kafka, topic), committed)
-    for whole in (True, False):
-        source = opened(kafka, topic, on_gap="record", whole_batches=whole)
-        found, (end,) = read(source, plan(source, committed).ranges)
-        assert found["offset"].to_pylist() == list(range(60, 100))
-        assert (end.gap, end.gap_reason) == (50, "retention: offsets 10 to 59 are gone")
-        assert plan(source, commit([end])).ranges == ()
-
-
-@pytest.mark.parametrize(
-    ("to", "offset"), [("earliest", 20), ("5", 20), ("30", 30), ("2026-09-21T14:13:20.035Z", 35)]
-)
-def test_a_rewind_goes_back_as_far_as_the_log_does(kafka, opened, producer, to, offset):
-    """To the beginning, an offset, or the first record at a time; what was not yet read is not skipped."""
-    topic = f"rewind-{offset}-{len(to)}"
-    kafka.create_topic(topic)
-    send(producer, topic, 100)
-    kafka.admin.delete_records({TopicPartition(topic, 0): 20})
-    source = opened(kafka, topic)
-    back = source.rewound({(topic, 0): Position(50, {"topic_id": "x"})}, to)
-    assert back == {(topic, 0): Position(offset, {"topic_id": "x"})}
-    assert source.rewound({(topic, 0): Position(7)}, "earliest") == {(topic, 0): Position(7)}
-    with pytest.raises(ValueError, match="a rewind goes back"):
-        source.rewound({(topic, 0): Position(50)}, "60")
-
-
-@BOTH_WAYS
-@pytest.mark.parametrize("on_gap", ["stop", "record"])
-def test_offsets_lost_while_reading(kafka, opened, topic, on_gap, whole_batches):
-    """Retention passes between the plan and the read."""
-    with KafkaProducer(bootstrap_servers=kafka.bootstrap, batch_size=1_000) as producer:
-        send(producer, topic, 5_000)
-    source = opened(kafka, topic, on_gap=on_gap, whole_batches=whole_batches)
-    ranges = plan(source).ranges
-    kafka.admin.delete_records({TopicPartition(topic, 0): 4_321})
-    if on_gap == "stop":
-        with pytest.raises(LogStoppedError, match="begins at 4321"):
-            read(source, ranges)
-    else:
-        found, (end,) = read(source, ranges)
-        assert found["offset"].to_pylist() == list(range(4_321, 5_000))
-        assert (end.gap, end.gap_reason) == (4_321, "retention: offsets 0 to 4320 are gone")
-
-
-def test_a_topic_made_again_stops(kafka, opened, topic, producer):
-    """Even when it has grown past the committed offset, its id tells."""
-    send(producer, topic, 10)
-    source = opened(kafka, topic)
-    _, ends = read(source, plan(source).ranges)
-    kafka.delete_topic(topic)
-    kafka.create_topic(topic)
-    with KafkaProducer(bootstrap_servers=kafka.bootstrap) as fresh:
-        send(fresh, topic, 50)
-    with pytest.raises(LogStoppedError, match=r"the topic has another id .* belong to another topic"):
-        plan(source, commit(ends))
-
-
-@BOTH_WAYS
-def test_a_topic_made_again_while_it_is_read_stops(kafka, opened, topic, producer, whole_batches):
-    """What was read under the old plan is not kept."""
-    send(producer, topic, 50)
-    source = opened(kafka, topic, whole_batches=whole_batches)
-    (only,) = plan(source).ranges
-    kafka.delete_topic(topic)
-    kafka.create_topic(topic)
-    with KafkaProducer(bootstrap_servers=kafka.bootstrap) as fresh:
-        send(fresh, topic, 80)
-    with pytest.raises(LogStoppedError, match="made again while it was read"):
-        read(source, [only])
-
-
-@pytest.mark.parametrize(
-    "case",
-    [
-        (Position(3, {"cluster_id": "another"}), "the cluster has another id"),
-        (Position(11), "committed and the log ends at 10"),
-    ],
-)
-def test_a_log_that_is_not_the_committed_one_stops(kafka, opened, topic, producer, case):
-    """Another cluster, or a log that ends before the committed offset."""
-    position, said = case
-    send(producer, topic, 10)
-    with pytest.raises(LogStoppedError, match=said):
-        plan(opened(kafka, topic), {(topic, 0): position})
-
-
-def test_a_partition_that_is_gone_stops(kafka, opened, topic):
-    """The committed offsets name a partition that the topic does not have."""
-    with pytest.raises(LogStoppedError, match=r"\[4\] was read before and no longer exists"):
-        plan(opened(kafka, topic), {(topic, 4): Position(0)})
-
-
-def test_unknown_topics_are_all_named(kafka, opened, topic):
-    """With the near spelling, and none of them made by asking."""
-    wrong = topic[:-1] + "x"
-    with pytest.raises(
-        SourceUnavailableError, match=f'"{wrong}" does not exist.*did you mean {topic}.*"zz9"'
-    ):
-        plan(opened(kafka, wrong, "zz9"))
-    assert wrong not in kafka.admin.list_topics()
-
-
-def test_an_unreachable_broker_is_named_soon(opened, topic):
-    """Within the time that a connection may take, with the address and what to check."""
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        nowhere = f"127.0.0.1:{closed.getsockname()[1]}"
-    source = opened(None, topic, bootstrap=nowhere, kafka={"bootstrap_timeout_ms": 1_500})
-    begun = time.monotonic()
-    with pytest.raises(SourceUnavailableError, match=rf"{nowhere} cannot be read.*bootstrap"):
-        plan(source)
-    assert time.monotonic() - begun < 6
-
-
-def test_sasl_over_tls(kafka, opened, topic, producer):
-    """Security settings reach both connections, the one that plans and the one that reads."""
-    send(producer, topic, 30)
-    settings = dict(kafka.secure_settings)
-    bootstrap = settings.pop("bootstrap_servers")
-    source = opened(kafka, topic, bootstrap=bootstrap, kafka=settings)
-    found, _ = read(source, plan(source).ranges)
-    assert found.num_rows == 30
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        # some brokers say it, others hang up
-        ("(invalid credentials|socket disconnected)", {"sasl_plain_password": "swordfish"}),
-        ("certificate verify failed", {"ssl_cafile": None}),
-    ],
-)
-def test_a_refused_connection_says_why_and_no_secret(kafka, opened, topic, wrong):
-    """A wrong password or an unknown certificate ends soon, with a reason and without the password."""
-    why, changed = wrong
-    settings = {**kafka.secure_settings, "bootstrap_timeout_ms": 2_000, **changed}
-    bootstrap = settings.pop("bootstrap_servers")
-    with pytest.raises(SourceUnavailableError, match=rf"cannot be read.*{why}.*sasl_\*") as refused:
-        plan(opened(kafka, topic, bootstrap=bootstrap, kafka=settings))
-    assert settings["sasl_plain_password"] not in str(refused.value)
-
-
-@pytest.fixture(scope="module")
-def stoppable(kafka_service):
-    """A broker that tests may stop and start: nobody else's."""
-    with kafka_service.KafkaBroker() as broker:
-        yield broker
-
-
-def test_silence_fails_the_range_with_its_reason(stoppable, opened):
-    """A broker that went away for longer than the limit: the range fails, and says where it was."""
-    broker = stoppable
-    broker.create_topic("silent")
-    with KafkaProducer(bootstrap_servers=broker.bootstrap, batch_size=16_000, linger_ms=50) as producer:
-        send(producer, "silent", 80_000)
-    settings = {**SMALL_FETCHES, "bootstrap_timeout_ms": 500}
-    source = opened(broker, "silent", stall_seconds=2, kafka=settings)
-    (only,) = plan(source).ranges
-    reading = source.read(only)
-    next(reading)
-    broker.stop()
-    said = r'partition="silent\[0\]" offset="{}".*{}'
-    with pytest.raises(SourceUnavailableError, match=said.format(r"\d+", "no progress for 2 s")):
-        list(reading)
-    with pytest.raises(SourceUnavailableError, match=said.format("0", "cannot be read")):
-        read(opened(broker, "silent", stall_seconds=1, kafka=settings), [only])
-    broker.start()
-
-
-@pytest.mark.parametrize("case", [(True, 20), (False, 1)])
-def test_a_broker_that_is_away(stoppable, opened, case):
-    """Stopped in the middle of a read and started again: every record arrives once."""
-    whole_batches, seconds = case
-    broker, topic = stoppable, f"away-{seconds}"
-    broker.create_topic(topic)
-    with KafkaProducer(bootstrap_servers=broker.bootstrap, batch_size=16_000, linger_ms=50) as producer:
-        send(producer, topic, 120_000)
-    source = opened(broker, topic, whole_batches=whole_batches, kafka=SMALL_FETCHES)
-    (only,) = plan(source).ranges
-    reading = source.read(only)
-    first = next(reading)
-    broker.stop()
-    stopped = time.monotonic()
-    back = threading.Timer(seconds, broker.start)
-    back.start()
-    *batches, end = reading
-    assert time.monotonic() - stopped > seconds
-    back.join()
-    offsets = pa.concat_arrays([each.records["offset"] for each in [first, *batches]])
-    assert offsets.to_pylist() == list(range(120_000))
-    assert (end.read, end.gap) == (120_000, 0)
-    assert plan(source, commit([end])).ranges == ()
