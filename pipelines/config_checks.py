@@ -17,6 +17,7 @@ from parcours.pipelines.layers import Layer, Place, is_path, near_file, origin, 
 from parcours.pipelines.mistakes import Mistake, nearest
 from parcours.pipelines.secrets import MASK, Secrets, looks_secret
 from parcours.schemas.config import ROLES, STAGES, Config, source_problems
+from parcours.schemas.references import ID_TYPES, REFERENCES, fields_of
 from parcours.schemas.touchpoint import FIELDS
 
 _KINDS = {
@@ -115,28 +116,35 @@ class Checker:
             place = ("source", name)
             if not self._lenient:
                 found += [self._mistake((*place, key), problem) for key, problem in source_problems(source)]
-            found += self._of_map(place, source.get("map"))
+            found += self._of_map(place, source)
             found += self._of_kafka(place, source.get("kafka"))
             found += self._of_files(place, source, check_files=check_files)
         return found
 
-    def _of_map(self, place: Place, entries: object) -> Iterator[Mistake]:
+    def _of_map(self, place: Place, source: Mapping[Any, Any]) -> Iterator[Mistake]:
+        entries, loads = source.get("map"), str(source.get("loads", "touchpoints"))
+        fields = fields_of(loads).names
         for field, entry in (entries if isinstance(entries, Mapping) else {}).items():
             at = (*place, "map", field)
-            if field not in FIELDS.names:
+            generated = entry in ("@hash", "@row") or (isinstance(entry, Mapping) and entry.get("generate"))
+            if field not in fields:
                 hint = "unknown field: our field stands on the left, the source's path on the right"
-                yield self._mistake(at, hint, FIELDS.names, nearest(field, FIELDS.names))
-            if entry in ("@hash", "@row") or (isinstance(entry, Mapping) and entry.get("generate")):
+                if loads in REFERENCES and field in FIELDS.names:
+                    key = " and ".join(REFERENCES[loads].key)
+                    hint = f"no field of {loads}, whose rows are known by {key}"
+                yield self._mistake(at, hint, fields, nearest(field, fields))
+            if generated:
                 if field != "event_id":
                     yield self._mistake(at, "only event_id can be made with @hash or @row")
             elif isinstance(entry, Mapping) and not any(
                 entry.get(key) for key in ("path", "paths", "constant")
             ):
                 yield self._mistake(at, "needs a path or a constant")
-            if field == "stage":
-                for word in _given_words(entry):
-                    if word not in STAGES:
-                        yield self._mistake(at, f'"{word}" is not a stage', STAGES, nearest(word, STAGES))
+            words = {"stage": STAGES, "id_type": ID_TYPES}.get(field, ())
+            for word in _given_words(entry) if words else ():
+                if word not in words:
+                    article = "a stage" if field == "stage" else f"an {field}"
+                    yield self._mistake(at, f'"{word}" is not {article}', words, nearest(word, words))
 
     def _of_kafka(self, place: Place, settings: object) -> Iterator[Mistake]:
         if not isinstance(settings, Mapping) or not settings:
@@ -161,7 +169,7 @@ class Checker:
             elif at[-1] == "path":
                 problem = _input_problem(text) if check_files and source.get("kind") == "file" else None
             else:
-                problem = _schema_problem(text) if at[-1] == "writer_schema" else _missing(text)
+                problem = _schema_problem(text) if str(at[-1]).endswith("_schema") else _missing(text)
             if problem:
                 yield self._mistake(at, problem, suggestion=near_file(Path(text)))
 
@@ -249,7 +257,7 @@ def _literal_values(place: Place) -> list[str]:
 
 
 def _given_words(entry: object) -> list[str]:
-    """Return the words of ours that a mapping of ``stage`` can give by itself."""
+    """Return the words of ours that a mapping of a field with few words can give by itself."""
     if isinstance(entry, str):
         return [entry[1:]] if entry.startswith("=") else []
     if not isinstance(entry, Mapping):

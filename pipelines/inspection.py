@@ -15,7 +15,8 @@ import pyarrow as pa
 from parcours.pipelines.mistakes import nearest
 from parcours.pipelines.toml_text import plain, to_toml
 from parcours.schemas.config import STAGES, Config, Source
-from parcours.schemas.touchpoint import COORDINATES, FIELDS
+from parcours.schemas.references import REFERENCES, fields_of
+from parcours.schemas.touchpoint import COORDINATES
 from parcours.transforms.decode import make_decoder
 from parcours.transforms.elements import DecodedBatch, SourceBatch, ValidatedBatch
 from parcours.transforms.sources.contract import RangeSource
@@ -28,7 +29,11 @@ SAMPLES = 3
 BYTES = 64 * 1024 * 1024
 """Most bytes that a look reads."""
 
-_NEEDED = ("event_id", "occurred_at", "customer_id", "event_type", "channel")
+_NEEDED = {
+    "touchpoints": ("event_id", "occurred_at", "customer_id", "event_type", "channel"),
+    **{name: reference.required for name, reference in REFERENCES.items()},
+}
+"""The fields without which no record is valid."""
 
 _MEDIA = {
     "digital": ("web", "site", "app", "mobile", "email", "sms", "social", "chat", "portal", "ads"),
@@ -111,17 +116,23 @@ def _first(opened: RangeSource, records: int, found: Inspection) -> Iterator[Sou
 def _add(found: Inspection, config: Config, decoded: DecodedBatch, checked: ValidatedBatch) -> None:
     found.read += decoded.source.records.num_rows
     found.valid += checked.touchpoints.num_rows
-    known = {name for name, event in config.taxonomy.events.items() if event.stage}
-    for event, stage in zip(*_columns(checked.touchpoints, "event_type", "stage"), strict=True):
-        if stage is None and event not in known:
-            found.events[event] += 1
-    channels = checked.touchpoints["channel"].to_pylist()
-    found.channels.update(channel for channel in channels if channel not in config.taxonomy.channels)
+    if found.source.loads == "touchpoints":
+        _add_words(found, config, checked.touchpoints)
     for reject in checked.rejected.to_pylist():
         count, first = found.rejects.get(reject["reason"], (0, reject))
         found.rejects[reject["reason"]] = (count + 1, first)
     _add_fields(found, decoded)
     _add_samples(found, decoded.source, checked)
+
+
+def _add_words(found: Inspection, config: Config, touchpoints: pa.Table) -> None:
+    """Count the event types and channels that the taxonomy lacks."""
+    known = {name for name, event in config.taxonomy.events.items() if event.stage}
+    for event, stage in zip(*_columns(touchpoints, "event_type", "stage"), strict=True):
+        if stage is None and event not in known:
+            found.events[event] += 1
+    channels = touchpoints["channel"].to_pylist()
+    found.channels.update(channel for channel in channels if channel not in config.taxonomy.channels)
 
 
 def _columns(table: pa.Table, *names: str) -> list[list[Any]]:
@@ -155,7 +166,7 @@ def _add_samples(found: Inspection, source: SourceBatch, checked: ValidatedBatch
     raw = source.records.slice(0, wanted).to_pylist()
     became: dict[int, dict[str, Any]] = {}
     for table, names in (
-        (checked.touchpoints, FIELDS.names),
+        (checked.touchpoints, fields_of(found.source.loads).names),
         (checked.rejected, ["step", "reason", "rule", "field", "value", "message"]),
     ):
         near = table.filter(
@@ -210,10 +221,14 @@ def config_block(found: Inspection) -> str:
 def _lacking(found: Inspection) -> list[str]:
     """Return commented lines for the fields that neither the source nor its mapping gives."""
     lines = []
-    for name in _NEEDED:
+    for name in _NEEDED[found.source.loads]:
         if name in found.source.map or name in found.fields:
             continue
-        if name == "customer_id" and ("anonymous_id" in found.source.map or "anonymous_id" in found.fields):
+        if (
+            name == "customer_id"
+            and found.source.loads == "touchpoints"
+            and ("anonymous_id" in found.source.map or "anonymous_id" in found.fields)
+        ):
             continue
         guess = "@hash" if name == "event_id" else nearest(name, found.fields) or "…"
         lines.append(

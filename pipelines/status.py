@@ -25,6 +25,9 @@ RELATIONS = (
     "journey_steps",
     "stage_visits",
     "identity_links",
+    "ref_customers",
+    "ref_contracts",
+    "ref_aliases",
     "quarantine",
 )
 

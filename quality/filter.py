@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from parcours.quality.rules import Rule
+from parcours.quality.rule import Rule
 
 SHOWN_VALUE = 200
 """Characters of an offending value that are kept."""

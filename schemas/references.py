@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from parcours.schemas.touchpoint import AMOUNT, COORDINATES, INSTANT, PAIRS
+from parcours.schemas.touchpoint import AMOUNT, COORDINATES, FIELDS, INSTANT, PAIRS
 
 ID_TYPES = ("customer_id", "anonymous_id")
 """What kind of id an alias may be of."""
@@ -88,3 +88,8 @@ REFERENCES = {
     )
 }
 """The reference inputs by name."""
+
+
+def fields_of(loads: str) -> pa.Schema:
+    """Return the fields of what a source loads: a touchpoint's, or those of a reference input."""
+    return REFERENCES[loads].fields if loads in REFERENCES else FIELDS

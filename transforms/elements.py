@@ -103,7 +103,10 @@ REJECT_NOTE = pa.schema(
 
 @dataclass(frozen=True)
 class ValidatedBatch:
-    """A batch after validation: ``TOUCHPOINT`` rows and ``REJECTED`` rows, together as many as were read."""
+    """A batch after validation: valid and ``REJECTED`` rows, together as many as were read.
+
+    ``touchpoints`` are ``TOUCHPOINT`` rows or, of a source that loads a reference input, that input's rows.
+    """
 
     range: PlannedRange
     touchpoints: pa.Table

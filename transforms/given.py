@@ -2,20 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Literal
 
 import pyarrow as pa
 
 from parcours.schemas.config import MapEntry, Source
-from parcours.schemas.touchpoint import FIELDS
+from parcours.schemas.references import fields_of
 from parcours.transforms.shapes import Path, Shape, Value, find, literal
 
-AMOUNTS = ("value", "cost")
-NUMBERS = (*AMOUNTS, "score")
-TYPED = ("occurred_at", *NUMBERS, "consent", "attributes")
-TEXTS = tuple(name for name in FIELDS.names if name not in TYPED)
+
+@dataclass(frozen=True)
+class Layout:
+    """The fields that records are mapped to, by how their values are read.
+
+    ``days`` are dates, ``amounts`` decimals, ``doubles`` and ``wholes`` other numbers; ``ids`` are the texts
+    that name something. ``consent`` and ``attributes`` are read in their own ways.
+    """
+
+    names: tuple[str, ...]
+    texts: tuple[str, ...]
+    instants: tuple[str, ...]
+    days: tuple[str, ...]
+    amounts: tuple[str, ...]
+    doubles: tuple[str, ...]
+    wholes: tuple[str, ...]
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The texts in which some words mean that there is none."""
+        return tuple(name for name in self.texts if name == "id" or name.endswith("_id"))
+
+    @property
+    def times(self) -> tuple[str, ...]:
+        """What is read as a time."""
+        return (*self.instants, *self.days)
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """What is read as a number."""
+        return (*self.amounts, *self.doubles, *self.wholes)
+
+
+@cache
+def _layout(loads: str) -> Layout:
+    fields = fields_of(loads)
+
+    def of(is_kind: Callable[[pa.DataType], bool]) -> tuple[str, ...]:
+        return tuple(field.name for field in fields if is_kind(field.type))
+
+    kinds = (
+        pa.types.is_string,
+        pa.types.is_timestamp,
+        pa.types.is_date,
+        pa.types.is_decimal,
+        pa.types.is_float64,
+        pa.types.is_int64,
+    )
+    return Layout(tuple(fields.names), *map(of, kinds))
+
+
+def layout_of(source: Source) -> Layout:
+    """Return the fields that a source's records are mapped to."""
+    return _layout(source.loads)
 
 
 @dataclass(frozen=True)
@@ -56,7 +107,7 @@ def entry_of(source: Source, name: str) -> MapEntry:
 
 def consumed_names(source: Source) -> frozenset[str]:
     """Return the names in a record that the mapping reads: these are not unknown."""
-    paths = [path for name in FIELDS.names for path in entry_of(source, name).paths]
+    paths = [path for name in layout_of(source).names for path in entry_of(source, name).paths]
     return frozenset(paths) | frozenset(path.split(".")[0] for path in paths)
 
 
@@ -77,8 +128,11 @@ class Given:
         if default and (value := shape.at(default)):
             self.values.append(value)
         self._nulls = (*source.nulls, *entry.nulls)
-        self._lookup = entry.lookup if name in ("occurred_at", *NUMBERS) else {}
-        own_type = len(self.values) == 1 and not self._nulls and _read_as_typed(name, self.values[0].type)
+        layout = layout_of(source)
+        self._lookup = entry.lookup if name in (*layout.times, *layout.numbers) else {}
+        own_type = (
+            len(self.values) == 1 and not self._nulls and _read_as_typed(layout, name, self.values[0].type)
+        )
         self.type = self.values[0].type if own_type else pa.string()
         """The type of ``sql``: the source's own where it needs no reading, else a text."""
 
@@ -116,11 +170,11 @@ class Given:
         )
 
 
-def _read_as_typed(name: str, kind: pa.DataType) -> bool:
+def _read_as_typed(layout: Layout, name: str, kind: pa.DataType) -> bool:
     """Whether values of this type need no reading of their text."""
-    if name == "occurred_at":
+    if name in layout.times:
         return bool(pa.types.is_timestamp(kind) or pa.types.is_date(kind))
-    if name in NUMBERS:
+    if name in layout.numbers:
         return bool(pa.types.is_float64(kind))
     if name == "consent":
         return bool(_is_list(kind) and _is_text(kind.value_type))

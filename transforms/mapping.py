@@ -12,21 +12,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from parcours.schemas.config import Source
-from parcours.schemas.touchpoint import FIELDS
 from parcours.transforms import readings
 from parcours.transforms.given import (
-    AMOUNTS,
     ENVELOPES,
-    NUMBERS,
-    TEXTS,
     Envelope,
     Given,
+    Layout,
     consumed_names,
+    layout_of,
     without_nulls,
 )
 from parcours.transforms.shapes import Documents, Path, Shape, literal, pointer_to
-
-IDS = tuple(name for name in FIELDS.names if name.endswith("_id"))
 
 
 @dataclass(frozen=True)
@@ -35,8 +31,8 @@ class Mapped:
 
     ``sql`` selects from ``part`` the fields of the contract under their names, before any look-up, and beside
     them ``row``, ``broker_timestamp``, ``tombstone``, ``inexact``, for each text ``<field>_nested``, for each
-    other field ``<field>_given`` (as the source gave it), for each number ``<field>_digits``, and
-    ``occurred_at_uncounted``. ``empty`` names the columns that are null or false in every row.
+    other field ``<field>_given`` (as the source gave it), for each number ``<field>_digits``, and for each
+    time ``<field>_uncounted``. ``empty`` names the columns that are null or false in every row.
     """
 
     sql: str
@@ -73,7 +69,8 @@ def map_part(
         ignored_ids: texts that are no id.
     """
     envelope = ENVELOPES[source.envelope]
-    fields = {name: Given(source, shape, envelope, name) for name in FIELDS.names}
+    layout = layout_of(source)
+    fields = {name: Given(source, shape, envelope, name) for name in layout.names}
     unknown = _unknown_pairs(source, shape, envelope, attributes)
     tombstone = _tombstone(shape, envelope)
     # every path was asked for: now the shape knows what to extract
@@ -85,43 +82,51 @@ def map_part(
         keep="row, broker_timestamp",
     )
     ids = [
-        f"{readings.without_ignored(name, ignored_ids)} AS {name}" for name in IDS if name not in chain.empty
+        f"{readings.without_ignored(name, ignored_ids)} AS {name}"
+        for name in layout.ids
+        if name not in chain.empty
     ]
     chain.then(
-        {f"{name}_plain": readings.plain_number(source, fields[name], name) for name in NUMBERS}
-        | {"occurred_at_instant": readings.given_instant(source, fields["occurred_at"])},
+        {f"{name}_plain": readings.plain_number(source, fields[name], name) for name in layout.numbers}
+        | {f"{name}_instant": readings.given_instant(source, fields[name], name) for name in layout.times},
         keep=f"* REPLACE ({', '.join(ids)})" if ids else "*",
     )
     chain.then(
-        {f"{name}_digits": readings.digits(source, fields[name], name) for name in NUMBERS}
-        | {"occurred_at_local": readings.given_local(source, fields["occurred_at"])}
+        {f"{name}_digits": readings.digits(source, fields[name], name) for name in layout.numbers}
+        | {f"{name}_local": readings.given_local(source, fields[name], name) for name in layout.times}
         | {"attributes_pairs": readings.given_pairs(fields["attributes"])}
     )
     if source.time_zone != "UTC":
         chain.then(
-            {"before": readings.clock_offset(source, "-"), "after": readings.clock_offset(source, "+")}
+            {f"{name}_before": readings.clock_offset(source, name, "-") for name in layout.instants}
+            | {f"{name}_after": readings.clock_offset(source, name, "+") for name in layout.instants}
         )
-    chain.then(
-        {name: readings.amount(name) for name in AMOUNTS}
-        | {"score": readings.score(), "occurred_at": readings.instant(source)}
-        | {"consent": readings.words(source, fields["consent"])}
-        | {"attributes": readings.pairs(fields["attributes"], bool(unknown))}
-        | chain.condition("occurred_at_uncounted", readings.uncounted(source, fields["occurred_at"]))
-        | {"inexact": _inexact(shape, chain.empty)}
-    )
+    columns = {name: readings.amount(name) for name in layout.amounts}
+    columns |= {name: readings.double(name) for name in layout.doubles}
+    columns |= {name: readings.whole(name) for name in layout.wholes}
+    columns |= {name: readings.instant(source, name) for name in layout.instants}
+    columns |= {name: readings.day(source, name) for name in layout.days}
+    if "consent" in fields:
+        columns["consent"] = readings.words(source, fields["consent"])
+    columns["attributes"] = readings.pairs(fields["attributes"], bool(unknown))
+    for name in layout.times:
+        uncounted = readings.uncounted(source, fields[name], name)
+        columns |= chain.condition(f"{name}_uncounted", uncounted)
+    chain.then(columns | {"inexact": _inexact(layout, shape, chain.empty)})
     return Mapped(chain.sql, frozenset(chain.empty))
 
 
 def _given_columns(source: Source, fields: Mapping[str, Given], chain: _Chain) -> dict[str, str]:
     columns = {}
+    layout = layout_of(source)
     for name, given in fields.items():
-        column = name if name in TEXTS else f"{name}_given"
+        column = name if name in layout.texts else f"{name}_given"
         columns[column] = given.sql
         if not given.values:
             chain.empty |= {name, column}
-        if name in TEXTS:
+        if name in layout.texts:
             columns |= chain.condition(f"{name}_nested", given.chosen("nested"))
-        elif name in NUMBERS and source.decimal_mark == ",":
+        elif name in layout.numbers and source.decimal_mark == ",":
             columns[f"{name}_number"] = given.chosen("number") or "FALSE"
     return columns
 
@@ -158,11 +163,11 @@ def _tombstone(shape: Shape, envelope: Envelope) -> str | None:
     return f"({absent} OR coalesce({deleted}, FALSE))"
 
 
-def _inexact(shape: Shape, empty: set[str]) -> str:
+def _inexact(layout: Layout, shape: Shape, empty: set[str]) -> str:
     """Rows to be read again from the text of their numbers: their doubles may hide what was written."""
     if not isinstance(shape, Documents) or shape.rewritten:
         return "FALSE"
-    amounts = [f"inexact_amount({name}_given, {name}_digits)" for name in AMOUNTS if name not in empty]
-    texts = [f"inexact_text({name})" for name in TEXTS if name not in empty]
+    amounts = [f"inexact_amount({name}_given, {name}_digits)" for name in layout.amounts if name not in empty]
+    texts = [f"inexact_text({name})" for name in layout.texts if name not in empty]
     cases = " ".join(f"WHEN {condition} THEN TRUE" for condition in (*amounts, *texts))
     return f"CASE {cases} ELSE FALSE END" if cases else "FALSE"

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from parcours.schemas.config import Source
-from parcours.transforms.given import Given, entry_of, with_lookup
+from parcours.transforms.given import Given, entry_of, layout_of, with_lookup
 from parcours.transforms.shapes import literal
 
 PAIRS = "STRUCT(key VARCHAR, value VARCHAR)[]"
@@ -35,8 +35,8 @@ def without_ignored(name: str, ignored_ids: Sequence[str]) -> str:
 
 def plain_number(source: Source, given: Given, name: str) -> str:
     """``<number>_plain``: the number where its reading is plain, null elsewhere."""
-    if name == "score":
-        read = "CASE WHEN isfinite(score_given) THEN score_given END"
+    if name not in layout_of(source).amounts:
+        read = f"CASE WHEN isfinite({name}_given) THEN {name}_given END"
         return "CAST(NULL AS DOUBLE)" if given.is_text else read
     return (
         f"plain_amount({name}_given, {_mark(source, name)})"
@@ -58,72 +58,83 @@ def _mark(source: Source, name: str) -> str:
 
 
 def amount(name: str) -> str:
-    """``value`` and ``cost``: DECIMAL(18, 4), null where there is none or it cannot be read."""
+    """An amount: DECIMAL(18, 4), null where there is none or it cannot be read."""
     rounded = f"CASE WHEN {name}_digits IS NOT NULL THEN rounded_amount({name}_digits) END"
     return f"coalesce({name}_plain, {rounded})"
 
 
-def score() -> str:
-    """``score``: DOUBLE, null where there is none or it cannot be read."""
-    read = "TRY_CAST(score_digits AS DOUBLE)"
-    return f"coalesce(score_plain, CASE WHEN isfinite({read}) THEN {read} END)"
+def double(name: str) -> str:
+    """A number: DOUBLE, null where there is none or it cannot be read."""
+    read = f"TRY_CAST({name}_digits AS DOUBLE)"
+    return f"coalesce({name}_plain, CASE WHEN isfinite({read}) THEN {read} END)"
 
 
-def given_instant(source: Source, given: Given) -> str:
-    """``occurred_at_instant``: the time where it was given as an instant."""
+def whole(name: str) -> str:
+    """A whole number: BIGINT, null where there is none, or none that a double holds exactly."""
+    read = double(name)
+    return f"CASE WHEN {read} = floor({read}) AND abs({read}) < {2**53} THEN CAST({read} AS BIGINT) END"
+
+
+def given_instant(source: Source, given: Given, name: str) -> str:
+    """``<time>_instant``: the time where it was given as an instant."""
     if pa.types.is_timestamp(given.type):
-        return "CAST(occurred_at_given AS TIMESTAMP)"
+        return f"CAST({name}_given AS TIMESTAMP)"
     if not given.values or not given.is_text:
         return _NO_TIME
-    instant = "iso_instant(occurred_at_given)"
+    instant = f"iso_instant({name}_given)"
     if source.date_format is not None:
-        instant = _parsed(source.date_format) if _has_offset(source.date_format) else _NO_TIME
+        instant = _parsed(source.date_format, name) if _has_offset(source.date_format) else _NO_TIME
     if source.time_unit:
-        counted = f"counted_instant(occurred_at_given, {_UNITS[source.time_unit]})"
-        return f"CASE WHEN is_count(occurred_at_given) THEN {counted} ELSE {instant} END"
+        counted = f"counted_instant({name}_given, {_UNITS[source.time_unit]})"
+        return f"CASE WHEN is_count({name}_given) THEN {counted} ELSE {instant} END"
     return instant
 
 
-def given_local(source: Source, given: Given) -> str:
-    """``occurred_at_local``: the time where it was given as what the clocks of the source's zone showed."""
+def given_local(source: Source, given: Given, name: str) -> str:
+    """``<time>_local``: the time where it was given as what the clocks of the source's zone showed."""
     if pa.types.is_date(given.type):
-        return "CAST(occurred_at_given AS TIMESTAMP)"
+        return f"CAST({name}_given AS TIMESTAMP)"
     if not given.values or not given.is_text or _has_offset(source.date_format or ""):
         return _NO_TIME
-    local = "iso_local(occurred_at_given)" if source.date_format is None else _parsed(source.date_format)
-    counted = " AND NOT is_count(occurred_at_given)" if source.time_unit else ""
-    return f"CASE WHEN occurred_at_instant IS NULL{counted} THEN {local} END"
+    local = f"iso_local({name}_given)" if source.date_format is None else _parsed(source.date_format, name)
+    counted = f" AND NOT is_count({name}_given)" if source.time_unit else ""
+    return f"CASE WHEN {name}_instant IS NULL{counted} THEN {local} END"
 
 
-def _parsed(date_format: str) -> str:
-    return f"CAST(try_strptime(occurred_at_given, {literal(date_format)}) AS TIMESTAMP)"
+def _parsed(date_format: str, name: str) -> str:
+    return f"CAST(try_strptime({name}_given, {literal(date_format)}) AS TIMESTAMP)"
 
 
 def _has_offset(date_format: str) -> bool:
     return "%z" in date_format or "%Z" in date_format
 
 
-def clock_offset(source: Source, sign: str) -> str:
-    """``before`` and ``after``: how far the zone's clocks are ahead of UTC, about a day off a local time."""
-    day = f"(occurred_at_local {sign} INTERVAL 1 DAY)"
+def clock_offset(source: Source, name: str, sign: str) -> str:
+    """How far the zone's clocks are ahead of UTC, about a day before (-) or after (+) ``<time>_local``."""
+    day = f"({name}_local {sign} INTERVAL 1 DAY)"
     return f"clock({day}, {literal(source.time_zone)}) - {day}"
 
 
-def instant(source: Source) -> str:
-    """``occurred_at``: TIMESTAMP in UTC; null where there is none, or none that can be read or that was."""
+def instant(source: Source, name: str) -> str:
+    """An instant: TIMESTAMP in UTC; null where there is none, or none that can be read or that was."""
     if source.time_zone == "UTC":
-        return "coalesce(occurred_at_instant, occurred_at_local)"
-    placed = f'placed(occurred_at_local, {literal(source.time_zone)}, "before", "after")'
-    return f"coalesce(occurred_at_instant, TRY({placed}))"
+        return f"coalesce({name}_instant, {name}_local)"
+    placed = f"placed({name}_local, {literal(source.time_zone)}, {name}_before, {name}_after)"
+    return f"coalesce({name}_instant, TRY({placed}))"
 
 
-def uncounted(source: Source, given: Given) -> str | None:
-    """``occurred_at_uncounted``: the time is a number, and nobody said of what; null where that cannot be."""
+def day(source: Source, name: str) -> str:
+    """A day: DATE, the one on the calendar of the source's zone; null where there is none to be read."""
+    return f"CAST(coalesce({name}_local, clock({name}_instant, {literal(source.time_zone)})) AS DATE)"
+
+
+def uncounted(source: Source, given: Given, name: str) -> str | None:
+    """``<time>_uncounted``: the time is a number, and nobody said of what; null where that cannot be."""
     if source.time_unit or source.date_format is not None or not given.values or not given.is_text:
         return None
     return (
-        "CASE WHEN occurred_at_instant IS NULL AND occurred_at_local IS NULL "
-        "THEN coalesce(is_count(occurred_at_given), FALSE) ELSE FALSE END"
+        f"CASE WHEN {name}_instant IS NULL AND {name}_local IS NULL "
+        f"THEN coalesce(is_count({name}_given), FALSE) ELSE FALSE END"
     )
 
 

@@ -39,8 +39,9 @@ def merge_references(
     """Merge what arrived into the tables ``ref_INPUT``, inside the caller's transaction.
 
     Expects ``staged_INPUT`` of every input and ``staged_rejected``. Leaves the temporary tables
-    ``changed_INPUT`` (the keys whose rows say something else than before) and ``reference_fates`` (source,
-    topic, partition, fate, rows), empty where nothing changed.
+    ``changed_INPUT`` (the keys whose rows say something else than before), ``reference_fates`` (source,
+    topic, partition, fate, rows) and ``reference_arrivals`` (where valid records stood), empty where nothing
+    arrived.
 
     Args:
         connection: the store's.
@@ -52,6 +53,10 @@ def merge_references(
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE reference_fates"
         "(source VARCHAR, topic VARCHAR, partition INTEGER, fate VARCHAR, rows BIGINT)"
+    )
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE reference_arrivals"
+        "(source_name VARCHAR, source_topic VARCHAR, source_partition INTEGER, source_offset BIGINT)"
     )
     connection.execute("CREATE OR REPLACE TEMP TABLE reloaded(source_name VARCHAR, source_topic VARCHAR)")
     arrived = set()

@@ -1,7 +1,8 @@
-"""From decoded tables to valid touchpoints: the mapping and the row filter, run by DuckDB on whole batches.
+"""From decoded tables to valid rows: the mapping and the row filter, run by DuckDB on whole batches.
 
 One bad row never spoils its batch: the generated query raises for no content, and every row comes out either
-as a touchpoint or as a rejected record that names the first rule it broke.
+as a touchpoint, or as a row of the reference input that its source loads, or as a rejected record that names
+the first rule it broke.
 """
 
 from __future__ import annotations
@@ -17,12 +18,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from parcours.quality.filter import applicable, broken_rule_sql, explain, offending_value_sql
-from parcours.quality.rules import Rule, row_rules
+from parcours.quality.reference_rules import reference_rules
+from parcours.quality.rule import Rule
+from parcours.quality.rules import row_rules
 from parcours.schemas.config import Config, Source
-from parcours.schemas.touchpoint import COORDINATES, FIELDS, REJECTED, TOUCHPOINT
+from parcours.schemas.references import REFERENCES
+from parcours.schemas.touchpoint import COORDINATES, REJECTED, TOUCHPOINT
 from parcours.transforms.canonical import content_sha256_hex_sql
 from parcours.transforms.elements import DecodedBatch, DecodedPart, ValidatedBatch
-from parcours.transforms.given import ENVELOPES, TEXTS, consumed_names, entry_of, with_lookup
+from parcours.transforms.given import ENVELOPES, consumed_names, entry_of, layout_of, with_lookup
 from parcours.transforms.mapping import map_part
 from parcours.transforms.prepared import PreparedQueries
 from parcours.transforms.shapes import Columns, Documents, Path, Shape, literal, pointer_to
@@ -50,7 +54,9 @@ class Validator:
 
     def __init__(self, source: Source, config: Config) -> None:
         self._source = source
-        self._rules = row_rules(config.validation)
+        reference = REFERENCES.get(source.loads)
+        self._rules = reference_rules(reference) if reference else row_rules(config.validation)
+        self._rows = reference.rows if reference else TOUCHPOINT
         self._ignored_ids = config.validation.ignored_ids
         self._envelope = ENVELOPES[source.envelope]
         self._consumed = consumed_names(source)
@@ -80,16 +86,16 @@ class Validator:
             raise ValueError(f'date_format = "{self._source.date_format}" cannot be used: {error}') from error
 
     def validate(self, decoded: DecodedBatch) -> ValidatedBatch:
-        """Validate one batch: as many touchpoints and rejected records as it has rows, each by offset."""
+        """Validate one batch: as many valid rows and rejected records as it has rows, each by offset."""
         valid, rejected = [], [_with_coordinates(decoded, decoded.rejects)]
         for part in decoded.parts:
             for rows, rules in self._judge(decoded, part):
                 fine = pc.is_null(rows["broken"])
-                valid.append(_touchpoints(decoded, rows.filter(fine)))
+                valid.append(self._valid(decoded, rows.filter(fine)))
                 rejected.append(_rejected(decoded, rows.filter(pc.invert(fine)), rules))
         return ValidatedBatch(
             decoded.source.range,
-            _by_offset(valid) if valid else TOUCHPOINT.empty_table(),
+            _by_offset(valid) if valid else self._rows.empty_table(),
             _by_offset(rejected),
         )
 
@@ -177,11 +183,14 @@ class Validator:
         return self._queries.run((key, timeless), lambda: self._query(mapped.sql, rules), table), rules
 
     def _query(self, mapped: str, rules: tuple[Rule, ...]) -> str:
-        digest = content_sha256_hex_sql("mapped")
-        hashed = f"(SELECT *, {digest} AS content_sha256 FROM {mapped} AS mapped)"
+        layout, digests = layout_of(self._source), []
+        hashed = f"{mapped} AS mapped"
+        if "content_sha256" in self._rows.names:
+            digests = ["content_sha256"]
+            hashed = f"(SELECT *, {content_sha256_hex_sql('mapped')} AS content_sha256 FROM {hashed})"
         looked_up = [
             f"{with_lookup(name, entry_of(self._source, name).lookup)} AS {name}"
-            for name in TEXTS
+            for name in layout.texts
             if entry_of(self._source, name).lookup
         ]
         if self.hashed:
@@ -189,9 +198,17 @@ class Validator:
         replaced = f"REPLACE ({', '.join(looked_up)})" if looked_up else ""
         looked_up_sql = f"(SELECT * {replaced} FROM {hashed})"
         judged = f"(SELECT *, {broken_rule_sql(rules)} AS broken FROM {looked_up_sql})"
-        columns = ", ".join(["row", *FIELDS.names, "content_sha256", "inexact", "broken"])
+        columns = ", ".join(["row", *layout.names, *digests, "inexact", "broken"])
         value = offending_value_sql(rules, "broken")
         return f"SELECT {columns}, {value} AS bad_value FROM {judged}"
+
+    def _valid(self, decoded: DecodedBatch, rows: pa.Table) -> pa.Table:
+        """Make valid rows of judged ones: where they were read stands beside their fields."""
+        columns = {name: rows[name] for name in layout_of(self._source).names}
+        columns |= _coordinates(decoded, rows["row"].combine_chunks())
+        if "content_sha256" in self._rows.names:
+            columns["content_sha256"] = _unhex(rows["content_sha256"].combine_chunks())
+        return pa.table([_cast(columns[field.name], field.type) for field in self._rows], schema=self._rows)
 
 
 def _by_offset(tables: list[pa.Table]) -> pa.Table:
@@ -217,14 +234,6 @@ def _coordinates(decoded: DecodedBatch, row: pa.Array) -> dict[str, pa.Array]:
         "headers": records["headers"].take(row),
         "schema_id": ids,
     }
-
-
-def _touchpoints(decoded: DecodedBatch, rows: pa.Table) -> pa.Table:
-    columns = {name: rows[name] for name in FIELDS.names} | _coordinates(
-        decoded, rows["row"].combine_chunks()
-    )
-    columns["content_sha256"] = _unhex(rows["content_sha256"].combine_chunks())
-    return pa.table([_cast(columns[field.name], field.type) for field in TOUCHPOINT], schema=TOUCHPOINT)
 
 
 def _unhex(texts: pa.StringArray) -> pa.FixedSizeBinaryArray:

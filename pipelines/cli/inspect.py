@@ -49,7 +49,7 @@ def command(
     """Show what SOURCE holds and would become; writes nothing.
 
     SOURCE is a name from the config, or a file described by --format and --map. Shows raw records beside
-    their touchpoints, rejects by reason, unknown event types and channels, and the config block to paste.
+    what they become, rejects by reason, unknown event types and channels, and the config block to paste.
     """
     session.json = as_json
     flagged = file_source(source, flags) if any(flags.values()) else None

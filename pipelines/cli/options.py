@@ -62,6 +62,11 @@ def file_options(function: F) -> F:
             " made of the record. Repeatable; for one field, the first path that is not null counts.",
         ),
         click.option(
+            "--loads",
+            metavar="INPUT",
+            help="What its records are: touchpoints (default), customers, contracts or aliases.",
+        ),
+        click.option(
             "--format", "format_", metavar="FORMAT", help=f"Format of the file: {', '.join(FORMATS)}."
         ),
     ):
@@ -105,6 +110,7 @@ def file_source(path: str, flags: Mapping[str, Any]) -> dict[str, Any]:
     if not flags.get("format_"):
         raise click.UsageError(f"--format is missing; formats are said, never guessed: {', '.join(FORMATS)}")
     keys = (
+        "loads",
         "encoding",
         "delimiter",
         "quote",

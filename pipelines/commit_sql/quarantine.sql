@@ -18,7 +18,11 @@ SELECT r.*, $run_id, $now, $now, 1, 'open', NULL FROM rejects AS r ANTI JOIN qua
 -- A record that was rejected before and passes now, read again after a rewind, is settled; but not one of a log that was
 -- forgotten since, as its id tells.
 UPDATE quarantine SET status = 'replayed', closed_by_run = $run_id
-FROM arrivals AS a
+FROM (
+    SELECT source_name, source_topic, source_partition, source_offset FROM arrivals
+    UNION ALL
+    FROM reference_arrivals
+) AS a
 WHERE quarantine.status = 'open' AND quarantine.step <> 'conflict' AND NOT contains(quarantine.quarantine_id, '@')
     AND quarantine.source_offset = a.source_offset
     AND quarantine.source_partition = a.source_partition AND quarantine.source_topic = a.source_topic

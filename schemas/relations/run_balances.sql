@@ -23,10 +23,10 @@ COMMENT ON COLUMN run_balances.source_partition IS 'The Kafka partition; 0 for f
 COMMENT ON COLUMN run_balances.from_offset IS 'The first offset of the slice.';
 COMMENT ON COLUMN run_balances.to_offset IS 'The offset after the last one of the slice.';
 COMMENT ON COLUMN run_balances.read IS 'Records read.';
-COMMENT ON COLUMN run_balances.loaded IS 'Records that became touchpoints.';
-COMMENT ON COLUMN run_balances.duplicate IS 'Records whose event, with the same contents, was there already.';
+COMMENT ON COLUMN run_balances.loaded IS 'Records that became touchpoints, or rows of a reference input.';
+COMMENT ON COLUMN run_balances.duplicate IS 'Records whose event, with the same contents, was there already; of a reference input, records that a later one of their key stands for.';
 COMMENT ON COLUMN run_balances.quarantined IS 'Records rejected with their reason.';
 COMMENT ON COLUMN run_balances.suppressed IS 'Records of people who asked not to be kept.';
-COMMENT ON COLUMN run_balances.demoted IS 'Touchpoints from here that lost to a conflicting duplicate read in this run.';
+COMMENT ON COLUMN run_balances.demoted IS 'Touchpoints from here that lost to a conflicting duplicate read in this run, and reference rows from here that gave way to later ones.';
 COMMENT ON COLUMN run_balances.gap IS 'Offsets that the log no longer has or that belong to no record.';
 COMMENT ON COLUMN run_balances.gap_reason IS 'Why there is a gap.';

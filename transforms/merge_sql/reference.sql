@@ -1,5 +1,7 @@
 -- One reference input's part of a slice: which rows of $relation it brings, replaces and leaves.
 
+INSERT INTO reference_arrivals SELECT source_name, source_topic, source_partition, source_offset FROM $staged;
+
 -- Stored rows that no longer stand: their place was read again, or their file was from its beginning.
 CREATE OR REPLACE TEMP TABLE reference_reread AS
 SELECT t.rowid AS stored_row
