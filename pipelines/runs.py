@@ -32,13 +32,14 @@ def open_loop(
     runner_options: Sequence[str],
     *,
     apply_rules: bool,
+    stop: threading.Event | None = None,
 ) -> Iterator[SliceLoop]:
     """Open the store and a loop over it; close both whatever happens."""
     started = time.monotonic()
     with Store(config.store.path, memory_limit=config.store.memory_limit) as store:
         loop = SliceLoop(store, config, command, observer, runner=runner, runner_options=runner_options)
         try:
-            loop.prepare(apply_rules=apply_rules)
+            loop.prepare(stop, apply_rules=apply_rules)
             yield loop
         except BaseException:
             with suppress(Exception):  # what went wrong is the news; the next run puts the ledger right
@@ -53,6 +54,7 @@ def run(
     config: Config,
     *,
     follow: bool = False,
+    apply_rules: bool = False,
     runner: str = RUNNER,
     runner_options: Sequence[str] = (),
     observer: Observer,
@@ -60,18 +62,27 @@ def run(
 ) -> RunResult:
     """Load what there is to read; with ``follow``, until ``stop`` is set.
 
+    With ``apply_rules``, rules that are not those of the store are first applied to all that it holds.
     A slice that was begun when ``stop`` is set is finished. ``RunResult.status`` is then ``interrupted``.
 
     Raises:
         StoreHeldError: another process holds the store.
-        RulesChangedError: the store was built with other rules.
+        RulesChangedError: the store was built with other rules, and they are not to be applied.
         SourceUnavailableError: a source cannot be read.
         LogStoppedError: a log is not the one that was read before.
         SliceFailedError: a slice failed several times.
     """
     with open_loop(
-        config, "follow" if follow else "run", observer, runner, runner_options, apply_rules=False
+        config,
+        "follow" if follow else "run",
+        observer,
+        runner,
+        runner_options,
+        apply_rules=apply_rules,
+        stop=stop,
     ) as loop:
+        if loop.result.rule_changes:
+            loop.rebuild()
         while not stop.is_set():
             done = loop.slice()
             if follow and done is None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -111,8 +110,7 @@ class SliceLoop(StoreRun):
                 return None
             rows = sum(planned.end - planned.start for planned in plan.ranges)
             self.store.require_space(min(rows * BYTES_PER_RECORD, 3 * self.config.store.slice_bytes))
-            folder = self.staging / f"attempt-{uuid.uuid4().hex}"
-            folder.mkdir(parents=True)
+            folder = self.new_attempt()
             try:
                 self._attempt(plan, folder)
             except (LogStoppedError, SourceUnavailableError, commit.CommitRefusedError):

@@ -5,8 +5,9 @@ What a slice, a rebuild and a decision of a person have in common.
 
 from __future__ import annotations
 
-import json
+import os
 import shutil
+import threading
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,11 +21,13 @@ from parcours.kpis.stage_conversion import create_statements
 from parcours.pipelines import commit
 from parcours.pipelines.build_journeys import build_journeys
 from parcours.pipelines.commit import Counts, RunInfo
+from parcours.pipelines.moves import Moves, count_moves
 from parcours.pipelines.observe import Observer
-from parcours.pipelines.rules import RulesChangedError, fingerprint, rules_of
+from parcours.pipelines.rules import Change, RulesChangedError, difference, fingerprint, rules_of
 from parcours.pipelines.status import write_status
 from parcours.pipelines.store import Store
 from parcours.schemas.config import Config
+from parcours.transforms.build import build_bucket, read_built
 from parcours.transforms.journeys import JourneyRules
 from parcours.transforms.merge import collect_history, merge_everything, register_taxonomy
 from parcours.transforms.shapes import literal
@@ -35,7 +38,10 @@ RUNNER = "FnApiRunner"
 
 @dataclass
 class RunResult:
-    """What a run did."""
+    """What a run did.
+
+    ``rule_changes`` and ``moves`` say what it applied to all that is stored, and are empty where it did not.
+    """
 
     run_id: str
     status: str = "done"
@@ -51,6 +57,8 @@ class RunResult:
     warnings: list[str] = field(default_factory=list)
     waiting: list[str] = field(default_factory=list)
     quarantine: dict[str, int] = field(default_factory=dict)
+    rule_changes: tuple[Change, ...] = ()
+    moves: Moves | None = None
 
     def add(self, counts: Counts) -> None:
         """Add one slice's counts."""
@@ -100,8 +108,13 @@ class StoreRun:
         """The store's connection."""
         return self.store.connection
 
-    def prepare(self, *, apply_rules: bool = False) -> None:
+    def prepare(self, stop: threading.Event | None = None, *, apply_rules: bool = False) -> None:
         """Sweep what a killed run left, and hold the rules against the store's.
+
+        Args:
+            stop: ends the count of what changed rules would move, which may take a while.
+            apply_rules: whether the caller applies changed rules, with ``rebuild``; ``rule_changes`` of the
+                result has them.
 
         Raises:
             RulesChangedError: the store was built with other rules.
@@ -110,15 +123,12 @@ class StoreRun:
         kept = self.store.meta("rules")
         if kept is not None and not self.connection.execute("FROM touchpoints LIMIT 1").fetchone():
             kept = None  # nothing was loaded by them
-        if kept is not None and kept != self._rules and not apply_rules:
-            changed = [
-                part for part, value in json.loads(self._rules).items() if value != json.loads(kept).get(part)
-            ]
-            raise RulesChangedError(
-                f'the rules in [{"], [".join(changed)}] are not those that "{self.store.path}" was '
-                "built with: take the change back, or apply it to everything with parcours rebuild"
-            )
         register_taxonomy(self.connection, self.config.taxonomy)
+        if kept is not None and kept != self._rules:
+            self.result.rule_changes = difference(kept, self._rules)
+            if not apply_rules:
+                moves = self._would_move(stop or threading.Event())
+                raise RulesChangedError(str(self.store.path), self.result.rule_changes, moves)
         kpi = self.config.kpi.model_dump_json()
         with self.transaction():
             self.connection.execute("UPDATE runs SET status = 'interrupted' WHERE status = 'running'")
@@ -157,23 +167,77 @@ class StoreRun:
     def build(self, folder: Path) -> dict[str, list[Path]]:
         """Build what was touched; return the files of each relation, all of them in ``folder``."""
         with self.step("build"):
-            rows = collect_history(self.connection)
-            history = folder / "history"
-            self.connection.execute(
-                "COPY (SELECT h.*, b.bucket FROM history AS h JOIN buckets AS b USING (profile_id)) TO "
-                f"{literal(str(history))} "
-                "(FORMAT parquet, COMPRESSION lz4_raw, PARTITION_BY (bucket), WRITE_PARTITION_COLUMNS false)"
-            )
-            buckets = sorted(history.iterdir()) if history.exists() else []
-            rules = JourneyRules.of(self.config.journey)
+            buckets, rows = self._collect(folder)
             return build_journeys(
-                buckets, rows, rules, folder, runner=self._runner, runner_options=self._runner_options
+                buckets,
+                rows,
+                self._journey_rules,
+                folder,
+                runner=self._runner,
+                runner_options=self._runner_options,
             )
+
+    @property
+    def _journey_rules(self) -> JourneyRules:
+        return JourneyRules.of(self.config.journey)
+
+    def _collect(self, folder: Path) -> tuple[list[Path], int]:
+        """Write the history of what was touched; return its buckets and how many touchpoints they have."""
+        rows = collect_history(self.connection)
+        history = folder / "history"
+        self.connection.execute(
+            "COPY (SELECT h.*, b.bucket FROM history AS h JOIN buckets AS b USING (profile_id)) TO "
+            f"{literal(str(history))} "
+            "(FORMAT parquet, COMPRESSION lz4_raw, PARTITION_BY (bucket), WRITE_PARTITION_COLUMNS false)"
+        )
+        return sorted(history.iterdir()) if history.exists() else [], rows
+
+    def _would_move(self, stop: threading.Event) -> Moves | None:
+        """Count what a rebuild would move, and leave the store as it is; null where ``stop`` was set before.
+
+        Buckets are built one after the other, by all threads: a pipeline's workers cannot be stopped.
+        """
+        self.observer.warn("the rules changed: counting what that would move; Ctrl-C skips the count")
+        folder = self.new_attempt()
+        ended = threading.Event()
+
+        def interrupt() -> None:
+            while not ended.wait(0.05):
+                if stop.is_set():
+                    self.connection.interrupt()
+
+        watcher = threading.Thread(target=interrupt, daemon=True)
+        self.connection.execute("BEGIN")
+        watcher.start()
+        try:
+            with self.step("merge"):
+                merge_everything(self.connection, self.config)
+            with self.step("build"):
+                buckets, rows = self._collect(folder)
+                for done, bucket in enumerate(buckets):
+                    if stop.is_set():
+                        return None
+                    self.observer.progress(rows * done // len(buckets), rows)
+                    build_bucket(bucket, folder, self._journey_rules, threads=os.cpu_count() or 1)
+            with self.step("compare"):
+                commit.register_built(self.connection, read_built(folder, buckets))
+                return count_moves(self.connection)
+        except duckdb.InterruptException:
+            return None
+        finally:
+            ended.set()
+            watcher.join()
+            self.connection.execute("ROLLBACK")
+
+    def new_attempt(self) -> Path:
+        """Make an empty folder for staged files, and return it."""
+        folder = self.staging / f"attempt-{uuid.uuid4().hex}"
+        folder.mkdir(parents=True)
+        return folder
 
     def rebuild(self) -> None:
         """Build every profile anew by the rules in force, in one commit."""
-        folder = self.staging / f"attempt-{uuid.uuid4().hex}"
-        folder.mkdir(parents=True)
+        folder = self.new_attempt()
         now = _now()
         with self.transaction():
             with self.step("merge"):
@@ -181,6 +245,7 @@ class StoreRun:
             built = self.build(folder)
             with self.step("commit"):
                 commit.register_built(self.connection, built)
+                self.result.moves = count_moves(self.connection)
                 commit.balance(self.connection, [])
                 commit.check(self.connection, self.run, now)
                 commit.write_everything(

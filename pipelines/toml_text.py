@@ -49,18 +49,19 @@ def _table(data: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[str]:
     }
     for key, value in data.items():
         if key not in tables and key not in lists and value is not None:
-            yield f"{_key(key)} = {_value(value)}"
+            yield f"{_key(key)} = {toml_value(value)}"
     for key, value in tables.items():
         if any(not isinstance(inner, Mapping) for inner in value.values()) or not value:
-            yield from ("", f"[{_dotted((*path, key))}]")
+            yield from ("", f"[{toml_path((*path, key))}]")
         yield from _table(value, (*path, key))
     for key, entries in lists.items():
         for entry in entries:
-            yield from ("", f"[[{_dotted((*path, key))}]]")
+            yield from ("", f"[[{toml_path((*path, key))}]]")
             yield from _table(entry, (*path, key))
 
 
-def _dotted(path: tuple[str, ...]) -> str:
+def toml_path(path: tuple[str, ...]) -> str:
+    """Return keys as one dotted key: ``taxonomy.events."quote created"``."""
     return ".".join(_key(part) for part in path)
 
 
@@ -73,14 +74,15 @@ def _string(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
-def _value(value: Any) -> str:
+def toml_value(value: Any) -> str:
+    """Return a plain value as TOML writes it on one line."""
     match value:
         case bool():
             return "true" if value else "false"
         case int() | float():
             return repr(value)
         case Mapping():
-            return "{ " + ", ".join(f"{_key(k)} = {_value(v)}" for k, v in value.items()) + " }"
+            return "{ " + ", ".join(f"{_key(k)} = {toml_value(v)}" for k, v in value.items()) + " }"
         case list():
-            return "[" + ", ".join(_value(entry) for entry in value) + "]"
+            return "[" + ", ".join(toml_value(entry) for entry in value) + "]"
     return _string(str(value))

@@ -6,8 +6,10 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
 
 import click
 
@@ -102,7 +104,7 @@ def run_guarded(command: click.Command, argv: Sequence[str] | None) -> int:
         if session.debug:
             session.say("".join(traceback.format_exception(error)).rstrip())
         _clear_frames(error)
-        return _fail(session, *describe(error))
+        return _fail(session, *describe(error), getattr(error, "details", {}))
     return result if isinstance(result, int) else DONE
 
 
@@ -117,13 +119,13 @@ def _clear_frames(error: BaseException | None) -> None:
         error = error.__cause__ or error.__context__
 
 
-def _fail(session: Session, code: int, text: str) -> int:
+def _fail(session: Session, code: int, text: str, details: Mapping[str, Any] = MappingProxyType({})) -> int:
     session.say(f"error: {text}" if code != INTERRUPTED else text)
-    _tell(session, code, text)
+    _tell(session, code, text, details)
     return code
 
 
-def _tell(session: Session, code: int, text: str) -> None:
+def _tell(session: Session, code: int, text: str, details: Mapping[str, Any] = MappingProxyType({})) -> None:
     if session.json:
-        failure = {"status": "failed", "exit_code": code, "error": session.secrets.mask(text)}
+        failure = {"status": "failed", "exit_code": code, "error": session.secrets.mask(text), **details}
         print(json.dumps(failure, ensure_ascii=False))

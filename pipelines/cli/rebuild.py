@@ -40,4 +40,5 @@ def command(
     if as_json:
         return report(session, result)
     click.echo(f"done: every journey is built anew, in {result.seconds:.1f} s")
+    click.echo(f"moved {result.moves}")
     return DONE

@@ -92,6 +92,8 @@ def report(session: Session, result: RunResult, *, store: str = "", exit_nothing
         return code
     for text in result.waiting:
         session.say(f"waiting: {text}")
+    if result.moves is not None:
+        click.echo(f"moved {result.moves}")
     if result.nothing_to_do:
         click.echo("nothing to do: everything there is was read before")
     else:
@@ -111,6 +113,7 @@ def report(session: Session, result: RunResult, *, store: str = "", exit_nothing
     examples="""
 parcours run
 parcours run --follow
+parcours run --apply-rules
 parcours run --config base.toml --config prod.toml --json
 parcours run --source 'shop/*.csv' --format csv --delimiter ';' --database shop.duckdb \\
     --map event_id=@hash --map occurred_at=time --map customer_id=user_id \\
@@ -120,6 +123,11 @@ parcours run --source 'shop/*.csv' --format csv --delimiter ';' --database shop.
 @config_options
 @click.option("--source", metavar="FILE", help="Read this file or glob, described by the options below.")
 @file_options
+@click.option(
+    "--apply-rules",
+    is_flag=True,
+    help="Apply changed rules to all that was loaded before, in one commit, then load.",
+)
 @click.option("--follow", is_flag=True, help="Go on, slice after slice, until interrupted.")
 @click.option("--runner", default=DEFAULT_RUNNER, show_default=True, help="The Beam runner.")
 @click.option("--exit-nothing", is_flag=True, help="Exit with 10 where there was nothing to do.")
@@ -132,6 +140,7 @@ def command(
     config_files: tuple[str, ...],
     database: str | None,
     source: str | None,
+    apply_rules: bool,
     follow: bool,
     runner: str,
     exit_nothing: bool,
@@ -142,6 +151,10 @@ def command(
 
     What was read once is not read again; the journeys that new records touch are built anew. Without a
     config, --source and --format describe one file or glob.
+
+    Where [taxonomy], [journey] or [identity] are not what the store was built with, it loads nothing, says
+    what changed and how many touchpoints and journeys that would move, and exits with 3. Take the change
+    back, or apply it with --apply-rules.
     """
     session.json = as_json
     if source is None and any(flags.values()):
@@ -163,6 +176,13 @@ def command(
         for warning in loaded.warnings:
             observer.warn(warning)
         with silent_workers(session):
-            result = runs.run(loaded.config, follow=follow, runner=runner, observer=observer, stop=stop)
+            result = runs.run(
+                loaded.config,
+                follow=follow,
+                apply_rules=apply_rules,
+                runner=runner,
+                observer=observer,
+                stop=stop,
+            )
     store = store_options(config_files, database)
     return report(session, result, store=store, exit_nothing=exit_nothing)

@@ -1,10 +1,17 @@
-"""Rules that change after a load: a run stops and says what to do, a rebuild applies them."""
+"""Rules that change after a load: a run stops and says what they would move, and applies them when asked."""
 
+import json
+import shutil
+import threading
+from dataclasses import asdict
+
+import duckdb
 import pytest
 
 from parcours.pipelines import rules, runs
 from parcours.pipelines.cli.exits import run_guarded
 from parcours.pipelines.cli.root import root
+from parcours.pipelines.moves import COLUMNS, Moves
 from parcours.pipelines.observe import SilentObserver
 from parcours.pipelines.simulate import simulate, taxonomy
 from stores import (
@@ -30,39 +37,141 @@ def changed_taxonomy():
     return words
 
 
+def moved(before, after):
+    """What differs between two closed stores of one set of events, as a count of moves says it."""
+    with duckdb.connect() as connection:
+        for name, store in (("old", before), ("new", after)):
+            connection.execute(f"ATTACH '{store}' AS {name} (READ_ONLY)")
+        named = ", ".join(f"count(*) FILTER (o.{c} IS DISTINCT FROM n.{c})" for c in COLUMNS)
+        different = " OR ".join(f"o.{c} IS DISTINCT FROM n.{c}" for c in COLUMNS)
+        touchpoints = connection.execute(
+            f"SELECT count(*), count(*) FILTER ({different}), {named} "
+            "FROM old.touchpoints AS o JOIN new.touchpoints AS n USING (event_id)"
+        ).fetchone()
+        found = {}
+        for key, relation, parts in (
+            ("journey_id", "journeys", ("journeys", "journey_steps", "stage_visits", "journey_amounts")),
+            ("profile_id", "profiles", ("profiles",)),
+        ):
+            ids = [
+                {row[0] for row in connection.execute(f"SELECT {key} FROM {name}.{relation}").fetchall()}
+                for name in ("old", "new")
+            ]
+            changed = set()
+            for part in parts:
+                for left, right in (("old", "new"), ("new", "old")):
+                    rows_ = f"SELECT {key} FROM (FROM {left}.{part} EXCEPT ALL FROM {right}.{part})"
+                    changed |= {row[0] for row in connection.execute(rows_).fetchall()}
+            was, is_ = ids
+            found[relation] = (len(was), len(was - is_), len(changed & was & is_), len(is_ - was))
+    stored, *profiles = found["profiles"]
+    return Moves(
+        *touchpoints[:2],
+        *found["journeys"],
+        stored,
+        sum(profiles),
+        dict(zip(COLUMNS, touchpoints[2:], strict=True)),
+    )
+
+
 @pytest.mark.parametrize(
-    ("table", "words"),
+    ("table", "words", "said"),
     [
-        ("taxonomy", changed_taxonomy()),
-        ("journey", {"gap": "3d", "end_on": ["contract_terminated"]}),
-        ("identity", {"max_customers_per_device": 1}),
+        (
+            "taxonomy",
+            changed_taxonomy(),
+            'taxonomy.events.quote_created.stage: "consideration" -> "awareness"',
+        ),
+        ("journey", {"gap": "3d", "end_on": ["contract_terminated"]}, 'journey.gap: "400d" -> "3d"'),
+        ("identity", {"max_customers_per_device": 1}, "identity.max_customers_per_device: 3 -> 1"),
     ],
     ids=["taxonomy", "journey", "identity"],
 )
-def test_changed_rules(table, words, tmp_path, capsys):
-    """A run refuses with exit code 3 and changes nothing; a rebuild gives what a fresh load gives."""
-    simulate(2_000, 91, "json", tmp_path / "in", files=2)
+def test_changed_rules(table, words, said, tmp_path, capsys):
+    """A run says what would move and changes nothing; with --apply-rules it gives what a fresh load gives."""
+    simulate(2_000, 106, "json", tmp_path / "in", files=2)
     first, second = (file_source(tmp_path / "in" / f"touchpoints-000{n}.ndjson", name=f"{n}") for n in (0, 1))
     store, fresh, before = (tmp_path / f"{name}.duckdb" for name in ("store", "fresh", "before"))
-    for path in (store, before):
-        load(config_of(path, first))
+    load(config_of(store, first))
+    shutil.copy(store, before)
     changed = config_of(store, first, second, **{table: words})
+    command = ["run", "--config", str(write_toml(changed, tmp_path))]
+    load(config_of(fresh, first, **{table: words}))
+    expected = moved(before, fresh)
+    assert expected.touchpoints_moved + expected.journeys_changed > 0
 
-    assert 3 == run_guarded(root, ["run", "--config", str(write_toml(changed, tmp_path))])
-    said = capsys.readouterr().err
-    assert f"the rules in [{table}] are not those" in said
-    assert "parcours rebuild" in said
+    assert 3 == run_guarded(root, command)
+    told = capsys.readouterr().err
+    assert f"  {said}\n" in told
+    assert f"they would move {expected}.\n" in told
+    assert "parcours run --apply-rules, or parcours rebuild" in told
+    assert 3 == run_guarded(root, [*command, "--json", "--follow"])
+    failure = json.loads(capsys.readouterr().out)
+    assert asdict(expected) == failure["moves"]
+    assert said.split(":")[0] in {change["key"] for change in failure["rule_changes"]}
     assert_same_stores(before, store)
 
-    assert "done" == runs.rebuild(changed, observer=SilentObserver()).status
-    load(config_of(fresh, first, **{table: words}))
-    assert_same_stores(fresh, store, COMPARED)
-    load(changed)
+    assert 0 == run_guarded(root, [*command, "--apply-rules", "--json"])
+    applied = json.loads(capsys.readouterr().out)
+    assert (asdict(expected), failure["rule_changes"]) == (applied["moves"], applied["rule_changes"])
+    assert applied["loaded"] > 900
     load(config_of(fresh, first, second, **{table: words}))
-    assert_same_stores(fresh, store)
+    assert_same_stores(fresh, store, COMPARED)
     assert_balanced(store)
     with pytest.raises(rules.RulesChangedError):
         load(config_of(store, first, second))
+
+    assert 10 == run_guarded(root, [*command, "--apply-rules", "--exit-nothing"])  # nothing is left to apply
+    assert "moved" not in capsys.readouterr().out
+
+
+def test_a_rebuild_applies_them_too(tmp_path, capsys):
+    """Without reading anything, a rebuild gives what a fresh load gives, and says what moved."""
+    simulate(600, 93, "json", tmp_path / "in", files=1)
+    source = file_source(tmp_path / "in" / "*.ndjson")
+    store, fresh = (tmp_path / f"{name}.duckdb" for name in ("store", "fresh"))
+    load(config_of(store, source))
+    changed = config_of(store, source, journey={"gap": "3d"})
+    expected = moved(store, load_into(fresh, source, journey={"gap": "3d"}))
+
+    assert 0 == run_guarded(root, ["rebuild", "--config", str(write_toml(changed, tmp_path))])
+    assert f"moved {expected}\n" in capsys.readouterr().out
+    assert_same_stores(fresh, store)
+    again = runs.rebuild(changed, observer=SilentObserver()).moves
+    assert (0, 0, 0) == (again.touchpoints_moved, again.journeys_changed, again.profiles_moved)
+
+
+def load_into(path, *sources, **tables):
+    """Load sources into a new store; return where it is."""
+    load(config_of(path, *sources, **tables))
+    return path
+
+
+class _Stopping(SilentObserver):
+    """Interrupts a run at the begin of a step, as Ctrl-C does."""
+
+    def __init__(self, step):
+        self.stop = threading.Event()
+        self._step = step
+
+    def begin(self, step):
+        if step == self._step:
+            self.stop.set()
+
+
+@pytest.mark.parametrize("step", ["merge", "build", "compare"])
+def test_the_count_can_be_skipped(step, tmp_path):
+    """An interrupted count leaves the store as it is, and the difference is said all the same."""
+    simulate(600, 94, "json", tmp_path / "in", files=1)
+    source = file_source(tmp_path / "in" / "*.ndjson")
+    store = load_into(tmp_path / "store.duckdb", source)
+    before = shutil.copy(store, tmp_path / "before.duckdb")
+    observer = _Stopping(step)
+    with pytest.raises(rules.RulesChangedError, match=r'journey\.gap: "400d" -> "3d"') as caught:
+        runs.run(config_of(store, source, journey={"gap": "3d"}), observer=observer, stop=observer.stop)
+    assert step == "compare" or caught.value.details["moves"] is None  # a small comparison may end before
+    assert_same_stores(before, store)
+    assert load(config_of(store, source)).nothing_to_do
 
 
 def test_rules_that_only_read_otherwise(tmp_path):

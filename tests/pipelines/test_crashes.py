@@ -1,6 +1,7 @@
 """A run that is killed anywhere, then run again, gives the tables of an undisturbed run."""
 
 import signal
+import threading
 from pathlib import Path
 
 import pytest
@@ -91,18 +92,24 @@ def test_killed_while_the_log_is_replayed(killed, source, undisturbed, tmp_path)
     assert_recovers(config, undisturbed)
 
 
-@pytest.mark.parametrize("point", ["begin build", "end commit"])
-def test_killed_rebuild(point, killed, source, undisturbed, tmp_path):
+@pytest.mark.parametrize(
+    "at", [("rebuild", "begin build"), ("rebuild", "end commit"), ("apply", "end commit")]
+)
+def test_killed_rebuild(at, killed, source, undisturbed, tmp_path):
     """A rebuild by other rules that is killed leaves old tables and old rules, and can be done again."""
     store = tmp_path / "store.duckdb"
+    command, point = at
     config = config_of(store, source, slice_records=SLICE)
     load(config)
     changed = config_of(store, source, slice_records=SLICE, journey={"gap": "2d"})
-    assert signal.SIGKILL == killed(changed, point, command="rebuild")
+    assert signal.SIGKILL == killed(changed, point, command=command)
     assert_same_stores(undisturbed, store)
     with pytest.raises(rules.RulesChangedError):
         load(changed)
-    runs.rebuild(changed, observer=SilentObserver())
+    if command == "apply":
+        runs.run(changed, apply_rules=True, observer=SilentObserver(), stop=threading.Event())
+    else:
+        runs.rebuild(changed, observer=SilentObserver())
     fresh = config_of(tmp_path / "fresh.duckdb", source, journey={"gap": "2d"})
     load(fresh)
     assert_same_stores(Path(fresh.store.path), store)
