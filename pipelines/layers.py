@@ -134,7 +134,9 @@ def walk(node: Any, visit: Callable[[Place, str], Any], place: Place = ()) -> An
 def is_path(place: Place) -> bool:
     """Say whether a place of the config holds a file or folder."""
     match place:
-        case ("store", "path" | "staging") | ("source", _, "path" | "writer_schema" | "schemas"):
+        case ("store", "path" | "staging"):
+            return True
+        case ("source", _, "path" | "writer_schema" | "reader_schema" | "schemas"):
             return True
         case ("source", _, "kafka", key):
             return key in _KAFKA_FILES

@@ -177,6 +177,10 @@ class Source(_Model):
     schemas: str | None = Field(
         default=None, description="a folder of ID.avsc, or the registry's URL, for avro-confluent"
     )
+    reader_schema: str | None = Field(
+        default=None,
+        description="an .avsc file that Avro records are resolved to; default: the writer's own fields",
+    )
 
     expected_every: Duration | None = Field(
         default=None, description="this source delivers at least this often"
@@ -220,6 +224,8 @@ def source_problems(values: Mapping[str, Any]) -> list[tuple[str, str]]:
     """
     found = []
     kind, format_ = values.get("kind"), values.get("format")
+    if values.get("reader_schema") and format_ in ("json", "csv"):
+        found.append(("reader_schema", f'reader_schema is for Avro; format "{format_}" has no schemas'))
     if kind == "file":
         if not values.get("path"):
             found.append(("path", 'a file source needs path = "FILE or GLOB"'))

@@ -23,9 +23,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from parcours.schemas.touchpoint import INSTANT
 from parcours.transforms import avro_nested as nested
 from parcours.transforms import avro_nodes as nodes
+from parcours.transforms.avro_logical import DECIMAL_DIGITS, INT, logical_node
 from parcours.transforms.avro_schemas import WriterSchema
 from parcours.transforms.raw_rows import RawRows, columns_beside_row
 
@@ -36,30 +36,15 @@ CHUNK_BYTES = 4 * 1024 * 1024
 """Most bytes walked together, but for a single record that is larger."""
 
 
-_INT = (-(2**31), 2**31 - 1)
-
 _PRIMITIVES: dict[str, nodes.Node] = {
     "null": nodes.Null(),
     "boolean": nodes.Boolean(),
-    "int": nodes.Integer(pa.int32(), *_INT),
+    "int": nodes.Integer(pa.int32(), *INT),
     "long": nodes.Integer(pa.int64()),
     "float": nodes.Float(pa.float32(), 4),
     "double": nodes.Float(pa.float64(), 8),
     "bytes": nodes.Bytes(pa.binary()),
     "string": nodes.Bytes(pa.string()),
-}
-
-_LOGICAL: dict[tuple[str, str], nodes.Node] = {
-    ("int", "date"): nodes.Integer(pa.date32(), *_INT),
-    ("int", "time-millis"): nodes.Integer(pa.time32("ms"), 0, 86_400_000 - 1),
-    ("long", "time-micros"): nodes.Integer(pa.time64("us"), 0, 86_400_000_000 - 1),
-    **{
-        ("long", f"{zone}timestamp-{unit}"): nodes.Integer(
-            INSTANT, scale=scale, divide=divide, local=zone != ""
-        )
-        for zone in ("", "local-")
-        for unit, scale, divide in (("millis", 1000, 1), ("micros", 1, 1), ("nanos", 1, 1000))
-    },
 }
 
 
@@ -84,13 +69,14 @@ def _compile(schema: Any, named: Mapping[str, Any]) -> nodes.Node:
     if isinstance(schema, list):
         return _compile_union(schema, named)
     full = schema if isinstance(schema, dict) else {"type": schema}
-    kind, logical = full["type"], full.get("logicalType", "")
-    if not isinstance(kind, str):
+    kind = full["type"]
+    if full.get("logicalType") == "decimal" and full["precision"] > DECIMAL_DIGITS:
+        raise _NotColumnarError(f"a decimal has more than {DECIMAL_DIGITS} digits")
+    meant = logical_node(full) if isinstance(kind, str) else None
+    if meant is not None:
+        node = meant
+    elif not isinstance(kind, str):
         node = _compile(kind, named)
-    elif logical == "decimal" and kind in ("bytes", "fixed"):
-        node = _compile_decimal(full)
-    elif (kind, logical) in _LOGICAL:
-        node = _LOGICAL[kind, logical]
     elif kind in _PRIMITIVES:
         node = _PRIMITIVES[kind]
     elif kind == "fixed":
@@ -107,12 +93,6 @@ def _compile(schema: Any, named: Mapping[str, Any]) -> nodes.Node:
     else:
         node = _compile(named[kind], named)
     return node
-
-
-def _compile_decimal(schema: Mapping[str, Any]) -> nodes.Node:
-    if schema["precision"] > 38:
-        raise _NotColumnarError("a decimal has more than 38 digits")
-    return nodes.DecimalBytes(pa.decimal128(schema["precision"], schema.get("scale", 0)), schema.get("size"))
 
 
 def _compile_union(branches: list[Any], named: Mapping[str, Any]) -> nested.Optional:

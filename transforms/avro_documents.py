@@ -1,6 +1,7 @@
 """Avro data to JSON documents, one record after the other: for what columns cannot hold.
 
-Times become ISO texts (with their offset, unless the type is local), decimals texts, bytes base64. NaN and
+Times become ISO texts (with their offset, unless the type is local), durations ISO texts too, decimals plain
+digits, bytes base64: the same texts that columns have as attributes. NaN and
 the infinities, which JSON does not have, become the texts "NaN", "Infinity" and "-Infinity": whether one is
 wrong is the validation's judgement, as it is for columns.
 """
@@ -12,6 +13,7 @@ import datetime as dt
 import io
 import json
 import math
+import re
 import uuid
 from collections.abc import Callable
 from decimal import Decimal
@@ -21,9 +23,14 @@ import fastavro
 import pyarrow as pa
 from fastavro._read_py import schemaless_reader as nesting_reader
 
+from parcours.schemas.compatibility import Incompatibility
+from parcours.transforms.avro_resolution import ResolutionError, compile_reader
 from parcours.transforms.avro_schemas import WriterSchema
 from parcours.transforms.elements import DecodedPart
 from parcours.transforms.raw_rows import RawRows, Rejects
+
+_FRACTION = re.compile(r"(\.\d*[1-9])0+|\.0+")
+"""A fraction of a second with zeros at its end."""
 
 # What fastavro raises on bytes that the schema does not allow.
 _BROKEN = (
@@ -39,12 +46,11 @@ _BROKEN = (
 
 
 class AvroDocuments:
-    """Decodes the data of one writer schema."""
+    """Decodes the data of one writer schema, as those of a reader's schema if there is one."""
 
-    def __init__(self, schema: WriterSchema) -> None:
+    def __init__(self, schema: WriterSchema, reader: WriterSchema | None = None) -> None:
         self._schema = schema
-        # The compiled reader overflows the stack, and ends the process, where a corrupt record nests deeply.
-        self._read: Callable[..., Any] = nesting_reader if schema.recursive else fastavro.schemaless_reader
+        self._read = _writers_own(schema) if reader is None else compile_reader(schema, reader)
 
     def decode(self, rows: RawRows, rejects: Rejects) -> tuple[DecodedPart, ...]:
         """Keep the rows that hold exactly one datum as a ``documents`` part; refuse the others."""
@@ -63,8 +69,11 @@ class AvroDocuments:
         value, row = rows.value(index), int(rows.row[index])
         stream = io.BytesIO(value)
         try:
-            datum = self._read(stream, self._schema.parsed, None)
+            datum = self._read(stream)
             text = _json(datum)
+        except ResolutionError as error:
+            refuse_unresolved(row, value, error.problem, rejects)
+            return None
         except _BROKEN as error:
             refuse_undecodable(row, value, self._schema, f"{type(error).__name__} {error}".strip(), rejects)
             return None
@@ -81,6 +90,19 @@ class AvroDocuments:
             )
             return None
         return text
+
+
+def _writers_own(schema: WriterSchema) -> Callable[[io.BytesIO], Any]:
+    # The compiled reader overflows the stack, and ends the process, where a corrupt record nests deeply.
+    read: Callable[..., Any] = nesting_reader if schema.recursive else fastavro.schemaless_reader
+    return lambda stream: read(stream, schema.parsed, None)
+
+
+def refuse_unresolved(row: int, value: bytes, problem: Incompatibility, rejects: Rejects) -> None:
+    """Note a datum that the reader's schema cannot take."""
+    rejects.add(
+        row, "schema_mismatch", "avro.resolves", value, f"cannot be read: {problem}", name=problem.path
+    )
 
 
 def refuse_undecodable(row: int, value: bytes, schema: WriterSchema, problem: str, rejects: Rejects) -> None:
@@ -115,9 +137,13 @@ def _json(datum: Any) -> str:
 def _plain(value: Any) -> str:
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
-    if isinstance(value, dt.datetime | dt.date | dt.time):
+    if isinstance(value, dt.datetime | dt.time):
+        return _FRACTION.sub(r"\1", value.isoformat())
+    if isinstance(value, dt.date):
         return value.isoformat()
-    if isinstance(value, Decimal | uuid.UUID):
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    if isinstance(value, uuid.UUID):
         return str(value)
     raise TypeError(f"{type(value).__name__} has no form in JSON")
 

@@ -13,7 +13,6 @@ from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
@@ -199,18 +198,12 @@ class Integer:
     take a time's unit to the column's; a time beyond what microseconds can say stands at their end.
     """
 
-    stored: pa.DataType
+    type: pa.DataType
     low: int = -(2**63)
     high: int = 2**63 - 1
     scale: int = 1
     divide: int = 1
-    local: bool = False
     width: int = 1
-
-    @property
-    def type(self) -> pa.DataType:
-        """The stored type; a local time is text, since only the source knows its zone."""
-        return pa.string() if self.local else self.stored
 
     def read(self, chunk: Chunk, position: Ints, stop: Ints) -> tuple[Column, Ints]:
         """Read a zigzag varint of every record."""
@@ -223,13 +216,9 @@ class Integer:
             values = np.clip(values, -furthest, furthest) * self.scale
         if self.divide > 1:
             values //= self.divide
-        if self.stored.bit_width == 32:
+        if self.type.bit_width == 32:
             values = values.astype(np.int32)
-        return Plain(values, self.stored, _iso_text if self.local else None), after
-
-
-def _iso_text(times: pa.Array) -> pa.Array:
-    return pc.replace_substring(times.cast(pa.string()), " ", "T")
+        return Plain(values, self.type), after
 
 
 @dataclass(frozen=True)

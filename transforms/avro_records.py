@@ -10,6 +10,7 @@ from parcours.schemas.config import Source
 from parcours.transforms.avro_columns import compile_record, decode_columns
 from parcours.transforms.avro_documents import AvroDocuments, refuse_undecodable, refuse_unfinished
 from parcours.transforms.avro_nested import Record
+from parcours.transforms.avro_projection import project
 from parcours.transforms.avro_schemas import SchemaFolder, WriterSchema, open_schemas, parse, read_file
 from parcours.transforms.elements import DecodedPart
 from parcours.transforms.raw_rows import RawRows, Rejects
@@ -27,13 +28,18 @@ Parts = tuple[DecodedPart, ...]
 
 
 class DatumReader:
-    """Decodes bare data of one writer schema: the schema says whether by columns or as documents."""
+    """Decodes bare data of one writer schema: the schemas say whether by columns or as documents.
 
-    def __init__(self, schema: WriterSchema) -> None:
+    With a reader's schema the data are resolved to it; without one they have the writer's own fields.
+    """
+
+    def __init__(self, schema: WriterSchema, reader: WriterSchema | None = None) -> None:
         self._schema = schema
-        self._record = compile_record(schema)
+        self._projection = None if reader is None else project(schema, reader)
+        walk = self._projection.walk if self._projection else None
+        self._record = compile_record(schema) if reader is None else walk
         self._lists = self._record is not None and _has_lists(self._record.type)
-        self._documents = AvroDocuments(schema)
+        self._documents = AvroDocuments(schema, reader)
 
     def decode(self, rows: RawRows, rejects: Rejects) -> Parts:
         """Decode each row's whole value as one datum."""
@@ -53,7 +59,15 @@ class DatumReader:
             refuse_undecodable(int(rows.row[index]), rows.value(index), self._schema, problem, rejects)
         for index, left in zip(found.unfinished.tolist(), found.left_over.tolist(), strict=True):
             refuse_unfinished(int(rows.row[index]), rows.value(index), left, self._schema, rejects)
-        return (DecodedPart("columns", found.table),) if len(found.table) else ()
+        if not len(found.table):
+            return ()
+        table = self._projection.apply(found.table) if self._projection else found.table
+        return (DecodedPart("columns", table),)
+
+
+def _readers_schema(source: Source) -> WriterSchema | None:
+    """The schema that a source's data are read as; None where they keep the writer's fields."""
+    return read_file(source.reader_schema) if source.reader_schema else None
 
 
 def _has_lists(type_: pa.DataType) -> bool:
@@ -66,7 +80,7 @@ class BareAvro:
     """Format ``avro``: nothing but the datum, written with the configured schema."""
 
     def __init__(self, source: Source) -> None:
-        self._reader = DatumReader(read_file(source.writer_schema or ""))
+        self._reader = DatumReader(read_file(source.writer_schema or ""), _readers_schema(source))
 
     def decode(self, rows: RawRows, rejects: Rejects) -> Parts:
         """Decode the rows of a batch."""
@@ -76,7 +90,8 @@ class BareAvro:
 class FileAvro:
     """Format ``avro-file``: data of an Avro container, whose header holds the writer schema."""
 
-    def __init__(self) -> None:
+    def __init__(self, source: Source) -> None:
+        self._wanted = _readers_schema(source)
         self._context: bytes | None = None
         self._reader: DatumReader | None = None
 
@@ -87,10 +102,8 @@ class FileAvro:
             ValueError: the file's writer schema cannot be used.
         """
         if self._reader is None or context != self._context:
-            self._reader, self._context = (
-                DatumReader(parse(context or b"", f"{topic}: the writer schema")),
-                context,
-            )
+            schema = parse(context or b"", f"{topic}: the writer schema")
+            self._reader, self._context = DatumReader(schema, self._wanted), context
         return self._reader.decode(rows, rejects)
 
 
@@ -104,7 +117,8 @@ class SingleObjectAvro:
             if not isinstance(folder, SchemaFolder):
                 raise ValueError('a registry has no fingerprints: this format needs schemas = "FOLDER"')
             schemas += folder.all()
-        self._readers = {schema.fingerprint(): DatumReader(schema) for schema in schemas}
+        wanted = _readers_schema(source)
+        self._readers = {schema.fingerprint(): DatumReader(schema, wanted) for schema in schemas}
 
     def decode(self, rows: RawRows, rejects: Rejects) -> Parts:
         """Decode the rows of a batch, those of each schema together."""
@@ -129,6 +143,7 @@ class ConfluentAvro:
 
     def __init__(self, source: Source) -> None:
         self._schemas = open_schemas(source.schemas or "")
+        self._wanted = _readers_schema(source)
         self._readers: dict[int, DatumReader | None] = {}
 
     def decode(self, rows: RawRows, count: int, rejects: Rejects) -> tuple[Parts, pa.Array]:
@@ -157,7 +172,7 @@ class ConfluentAvro:
     def _reader(self, schema_id: int) -> DatumReader | None:
         if schema_id not in self._readers:
             schema = self._schemas.find(schema_id)
-            self._readers[schema_id] = None if schema is None else DatumReader(schema)
+            self._readers[schema_id] = None if schema is None else DatumReader(schema, self._wanted)
         return self._readers[schema_id]
 
 

@@ -1,18 +1,21 @@
-"""Writer schemas: from a file, a folder of ``ID.avsc``, or a schema registry."""
+"""Avro schemas: from a file, a folder of ``ID.avsc``, or a schema registry."""
 
 from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.error import HTTPError
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 from urllib.request import Request, urlopen
 
 from fastavro.schema import fingerprint, parse_schema, to_parsing_canonical_form
+
+from parcours.transforms.avro_logical import known_logical
 
 TIMEOUT_SECONDS = 10.0
 """How long a registry may take to answer."""
@@ -48,23 +51,35 @@ class WriterSchema:
         return bytes.fromhex(fingerprint(to_parsing_canonical_form(self.parsed), "CRC-64-AVRO"))
 
 
-def parse(text: str | bytes, where: str) -> WriterSchema:
+def parse(text: str | bytes, where: str, references: Sequence[str] = ()) -> WriterSchema:
     """Parse a schema's JSON text.
 
     Args:
         text: the JSON.
         where: what to call it in an error: a file, a topic, a registry's id.
+        references: the JSON of the schemas whose names it uses, each after those that it uses itself.
 
     Raises:
         ValueError: it is not a valid Avro schema, or has an array whose items take no bytes.
     """
     named: dict[str, Any] = {}
     try:
-        parsed = parse_schema(json.loads(text), named_schemas=named)
+        for reference in references:
+            parse_schema(json.loads(reference, object_hook=_sound), named_schemas=named)
+        parsed = parse_schema(json.loads(text, object_hook=_sound), named_schemas=named)
         return WriterSchema(parsed, named, _recursive(parsed, named, frozenset()))
     # fastavro checks as it goes, so that a wrong schema ends in KeyError, TypeError and its own kinds.
     except Exception as error:
         raise ValueError(f"{where} is not a usable Avro schema: {type(error).__name__}: {error}") from error
+
+
+def _sound(schema: dict[str, Any]) -> dict[str, Any]:
+    fields = schema.get("fields")
+    names = [item["name"] for item in fields if isinstance(item, dict)] if isinstance(fields, list) else []
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f'the record "{schema.get("name")}" has two fields "{twice[0]}"')
+    return known_logical(schema)
 
 
 def _recursive(schema: Any, named: Mapping[str, Any], inside: frozenset[str]) -> bool:
@@ -119,7 +134,7 @@ def read_file(path: str) -> WriterSchema:
     try:
         text = Path(path).read_bytes()
     except OSError as error:
-        raise ValueError(f"the writer schema {path} cannot be read: {error.strerror}") from error
+        raise ValueError(f"the schema {path} cannot be read: {error.strerror}") from error
     return parse(text, path)
 
 
@@ -196,10 +211,35 @@ class SchemaRegistry:
             ValueError: what it gives is not an Avro schema.
         """
         if schema_id not in self._known:
-            self._known[schema_id] = self._ask(f"/schemas/ids/{schema_id}")
+            path = f"/schemas/ids/{schema_id}"
+            found = self._ask(path)
+            self._known[schema_id] = None if found is None else self._parse(found, path)
         return self._known[schema_id]
 
-    def _ask(self, path: str) -> WriterSchema | None:
+    def _parse(self, found: Mapping[str, Any], path: str) -> WriterSchema:
+        kind = found.get("schemaType", "AVRO")
+        if kind != "AVRO":
+            raise ValueError(f"the schema at {self._base}{path} is of type {kind}; only Avro can be read")
+        texts: dict[str, str] = {}
+        self._collect(found, path, texts)
+        return parse(found["schema"], self._base + path, list(texts.values()))
+
+    def _collect(self, found: Mapping[str, Any], path: str, texts: dict[str, str]) -> None:
+        """Ask for what a schema refers to, in the order in which names have to be known."""
+        for each in found.get("references") or ():
+            where = f"/subjects/{quote(str(each['subject']), safe='')}/versions/{each['version']}"
+            if where in texts:
+                continue
+            referred = self._ask(where)
+            if referred is None:
+                raise ValueError(
+                    f"the schema at {self._base}{path} refers to version {each['version']} of the subject "
+                    f'"{each["subject"]}", which the registry does not have: register it again'
+                )
+            self._collect(referred, where, texts)
+            texts[where] = referred["schema"]
+
+    def _ask(self, path: str) -> dict[str, Any] | None:
         url = self._base + path
         request = Request(url, headers={"Accept": "application/vnd.schemaregistry.v1+json, application/json"})  # noqa: S310 - http and https only, see open_schemas
         if self._login:
@@ -215,20 +255,19 @@ class SchemaRegistry:
                 f"the schema registry answers {error.code} {error.reason} for {url}; "
                 'check "schemas" of the source, and its user and password'
             ) from error
-        except (OSError, ValueError) as error:
-            raise RegistryUnavailableError(f"no schema registry answers at {url}: {error}") from error
+        except (OSError, ValueError, HTTPException) as error:
+            problem = str(error) or type(error).__name__
+            raise RegistryUnavailableError(
+                f'no schema registry answers at {url}: {problem}; start it, or check "schemas" of the source'
+            ) from error
         if not isinstance(found, dict) or not isinstance(found.get("schema"), str):
             raise RegistryUnavailableError(f'{url} answers without a "schema"; check "schemas" of the source')
-        kind = found.get("schemaType", "AVRO")
-        if kind != "AVRO" or found.get("references"):
-            problem = f"is of type {kind}" if kind != "AVRO" else "refers to other subjects"
-            raise ValueError(f"the schema at {url} {problem}; only Avro schemas that stand alone can be read")
-        return parse(found["schema"], url)
+        return found
 
 
 def _error_code(error: HTTPError) -> int | None:
     try:
         code = json.load(error).get("error_code")
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, HTTPException):
         return None
     return code if isinstance(code, int) else None

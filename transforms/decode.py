@@ -21,7 +21,7 @@ def make_decoder(source: Source, validation: Validation) -> Decoder:
     """Open the decoder of one source: its schemas are read here, not at the first record.
 
     Raises:
-        ValueError: a writer schema or the folder of schemas cannot be read or used.
+        ValueError: a schema or the folder of schemas cannot be read or used.
     """
     return Decoder(source, validation)
 
@@ -35,7 +35,7 @@ def _open_format(source: Source) -> _Format:
     if source.format == "csv":
         return CsvColumns(source.encoding, source.delimiter, source.quote)
     if source.format == "avro-file":
-        return FileAvro()
+        return FileAvro(source)
     if source.format == "avro":
         return BareAvro(source)
     return SingleObjectAvro(source) if source.format == "avro-single-object" else ConfluentAvro(source)

@@ -164,8 +164,8 @@ def _typed_value(sql: str, kind: pa.DataType) -> Value:
     if pa.types.is_null(kind):
         return Value("CAST(NULL AS VARCHAR)", "CAST(NULL AS VARCHAR)", pa.string())
     if pa.types.is_timestamp(kind):
-        # stored times are UTC: as a text that has to be said
-        return Value(f"CAST(CAST({sql} AS TIMESTAMPTZ) AS VARCHAR)", sql, kind)
+        # stored times are UTC: as a text, ISO 8601, that has to be said
+        return Value(f"(replace(CAST({sql} AS VARCHAR), ' ', 'T') || '+00:00')", sql, kind)
     if pa.types.is_date(kind):
         return Value(f"CAST({sql} AS VARCHAR)", sql, kind)
     return Value(f"CAST({sql} AS VARCHAR)", sql, kind, number=f"({sql} IS NOT NULL)")
