@@ -8,17 +8,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from math import isclose
 from typing import Any
 
 import duckdb
 
-from reference import COORDINATES, STAGES, Tables
+from reference import COORDINATES, STAGES, Options, Tables, contracts_at, journeys_at, profiles_at
 
 Row = dict[str, Any]
 
 KEYS: dict[str, tuple[str, ...]] = {
     "conflicts": ("event_id",),
+    "ref_customers": ("customer_id", "valid_from"),
+    "ref_contracts": ("contract_id", "valid_from"),
+    "ref_aliases": ("id_type", "id", "valid_from"),
     "identity_links": (
         *("kind", "anonymous_id", "other_customer_id", "customer_id", "event_id", "linked_at"),
     ),
@@ -106,6 +110,31 @@ def assert_same(expected: Tables, actual: Tables, relations: Iterable[str] = tup
             continue
         pair = [_comparable(name, getattr(tables, name)) for tables in (expected, actual)]
         assert_same_rows(name, key, *pair)
+
+
+def assert_same_at(
+    expected: Tables, connection: duckdb.DuckDBPyConnection, as_of: datetime, options: Options
+) -> None:
+    """Raise at the first difference between what the reference and the product say of one instant.
+
+    Raises:
+        AssertionError: they differ.
+    """
+    instant = f"(TIMESTAMP '{as_of}')"
+    contracts = rows_of(connection, f"FROM contracts_at{instant}")
+    assert_same_rows("contracts_at", ("contract_id",), contracts_at(expected, as_of), contracts)
+    profiles = rows_of(connection, f"FROM profiles_at{instant}")
+    assert_same_rows("profiles_at", ("profile_id",), profiles_at(expected, as_of, options), profiles)
+    journeys = rows_of(
+        connection,
+        f"SELECT j.*, s.event_id AS first FROM journeys_at{instant} AS j "
+        "LEFT JOIN journey_steps AS s ON s.journey_id = j.journey_id AND s.position = 1",
+    )
+    for row in journeys:
+        row["journey_id"] = (row["unit"], row["unit_key"], row["first"])
+        row["ended_by_event"] = row["ended_by"]
+    wanted = _comparable("journeys_at", journeys_at(expected, as_of, options))
+    assert_same_rows("journeys_at", ("journey_id",), wanted, _comparable("journeys_at", journeys))
 
 
 def assert_same_rows(name: str, key: Sequence[str], expected: list[Row], actual: list[Row]) -> None:

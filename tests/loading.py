@@ -7,8 +7,10 @@ small world does.
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 import duckdb
@@ -16,14 +18,15 @@ import pyarrow as pa
 
 from parcours.pipelines import commit
 from parcours.schemas import relations
-from parcours.schemas.config import Config
+from parcours.schemas.config import Config, Taxonomy
+from parcours.schemas.references import REFERENCES
 from parcours.schemas.touchpoint import REJECTED, TOUCHPOINT
 from parcours.transforms.canonical import content_sha256_sql
 from parcours.transforms.journeys import JourneyRules, build_journeys
 from parcours.transforms.merge import collect_history, merge, merge_everything, register_taxonomy
-from parcours.transforms.references import register_references
 from parcours.transforms.stage import Manifest
 from reference import Options
+from strategies import Slice
 
 STARTED = datetime(2026, 1, 1)
 
@@ -47,6 +50,10 @@ def config_of(options: Options) -> Config:
                 "end_on": options.end_on,
             },
             "identity": {"max_customers_per_device": options.max_customers_per_device},
+            "source": [
+                {"name": name, "kind": "file", "format": "csv", "path": f"{name}/*.csv", "loads": name}
+                for name in REFERENCES
+            ],
             "kpi": {"time_zone": options.time_zone, "week_start": options.week_start},
         }
     )
@@ -55,11 +62,17 @@ def config_of(options: Options) -> Config:
 def hashed(events: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """The events with the product's own content hash, which settles conflicts at one instant."""
     table = _arrow([{**event, "rid": n, "content_sha256": b"0" * 32} for n, event in enumerate(events)])
-    with duckdb.connect() as connection:
-        connection.register("events", table)
-        query = f"SELECT hex({content_sha256_sql('e')}) FROM events AS e ORDER BY rid"
-        rows = connection.sql(query).fetchall()
+    connection = _hashing()
+    connection.register("events", table)
+    query = f"SELECT hex({content_sha256_sql('e')}) FROM events AS e ORDER BY rid"
+    rows = connection.execute(query).fetchall()
     return [{**event, "content_sha256": row[0]} for event, row in zip(events, rows, strict=True)]
+
+
+@cache
+def _hashing() -> duckdb.DuckDBPyConnection:
+    """One connection for all hashes: opening one costs as much as a hundred hashes."""
+    return duckdb.connect(config={"threads": 1})
 
 
 def _arrow(rows: Sequence[dict[str, Any]]) -> pa.Table:
@@ -83,9 +96,10 @@ class Loader:
 
     def __init__(self) -> None:
         self.connection = duckdb.connect(config={"threads": 1})
-        for name in (*relations.INTERNAL, *relations.TABLES):
+        for name in (*relations.INTERNAL, *relations.TABLES, *relations.VIEWS):
             self.connection.execute(relations.statement(name))
         self._slices = 0
+        self._taxonomy: Taxonomy | None = None
 
     def empty(self) -> None:
         """Forget everything that was loaded, a slice that failed half-way too."""
@@ -95,24 +109,28 @@ class Loader:
             if name != "dim_date":
                 self.connection.execute(f"DELETE FROM {name}")
 
-    def load(self, slices: Sequence[Sequence[dict[str, Any]]], options: Options) -> commit.Counts:
+    def load(self, slices: Sequence[Slice | Sequence[dict[str, Any]]], options: Options) -> commit.Counts:
         """Load one slice after the other; each event has its coordinates and ``content_sha256`` (hex)."""
         config = config_of(options)
-        register_taxonomy(self.connection, config.taxonomy)
+        self._register(config.taxonomy)
         counts = commit.Counts()
-        for events in slices:
-            counts += self._slice(events, config)
+        for content in slices:
+            counts += self._slice(content if isinstance(content, Slice) else Slice(list(content)), config)
         return counts
+
+    def _register(self, taxonomy: Taxonomy) -> None:
+        if taxonomy != self._taxonomy:
+            register_taxonomy(self.connection, taxonomy)
+            self._taxonomy = taxonomy
 
     def rebuild(self, options: Options) -> None:
         """Build everything anew."""
         config = config_of(options)
-        register_taxonomy(self.connection, config.taxonomy)
+        self._register(config.taxonomy)
         connection = self.connection
         connection.execute("BEGIN")
         merge_everything(connection, config)
-        collect_history(connection)
-        build_journeys(connection, JourneyRules.of(config.journey))
+        self._build(config)
         run = self._run()
         commit.balance(connection, [])
         commit.check(connection, run, STARTED)
@@ -123,41 +141,65 @@ class Loader:
         self._slices += 1
         return commit.RunInfo(f"run-{self._slices}", "run", STARTED + timedelta(seconds=self._slices), "")
 
-    def _slice(self, events: Sequence[dict[str, Any]], config: Config) -> commit.Counts:
+    def _slice(self, content: Slice, config: Config) -> commit.Counts:
         connection = self.connection
         rows = [
             {**event, "rid": rid, "content_sha256": bytes.fromhex(event["content_sha256"])}
-            for rid, event in enumerate(events)
+            for rid, event in enumerate(content.events)
+        ]
+        manifests = [
+            manifest
+            for records in (content.events, *content.references.values())
+            for manifest in _manifests(records)
         ]
         run = self._run()
         connection.execute("BEGIN")
-        connection.register("staged_rows", _arrow(rows))
-        connection.register("staged_rejected_rows", REJECTED.empty_table())
-        connection.execute("CREATE OR REPLACE TEMP VIEW staged AS FROM staged_rows")
-        connection.execute("CREATE OR REPLACE TEMP VIEW staged_rejected AS FROM staged_rejected_rows")
-        register_references(connection, {})
-        merge(connection, config, _manifests(events), run.run_id)
-        collect_history(connection)
-        build_journeys(connection, JourneyRules.of(config.journey))
-        commit.balance(connection, _manifests(events))
+        self._stage("staged", _arrow(rows))
+        self._stage("staged_rejected", REJECTED.empty_table())
+        for name, reference in REFERENCES.items():
+            self._stage(
+                f"staged_{name}",
+                pa.Table.from_pylist(
+                    [{"attributes": [], **record} for record in content.references.get(name, [])],
+                    reference.rows,
+                ),
+            )
+        merge(connection, config, manifests, run.run_id)
+        self._build(config)
+        commit.balance(connection, manifests)
         commit.check(connection, run, STARTED)
         commit.write_tables(connection, run, STARTED, config.identity.max_customers_per_device)
-        counts = commit.write_ledger(connection, run, STARTED, _manifests(events))
+        counts = commit.write_ledger(connection, run, STARTED, manifests)
         connection.execute("COMMIT")
         return counts
 
+    def _stage(self, name: str, rows: pa.Table) -> None:
+        self.connection.register(f"{name}_rows", rows)
+        self.connection.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS FROM {name}_rows")
 
-def _manifests(events: Sequence[dict[str, Any]]) -> list[Manifest]:
-    partitions = sorted({event["source_partition"] for event in events})
-    sizes = {p: sum(event["source_partition"] == p for event in events) for p in partitions}
+    def _build(self, config: Config) -> None:
+        """Build from a copy of the history, as the pipeline does: the view over the store costs more."""
+        collect_history(self.connection)
+        self.connection.execute(
+            "CREATE OR REPLACE TEMP TABLE exported AS FROM history;"
+            "CREATE OR REPLACE TEMP VIEW history AS FROM exported"
+        )
+        build_journeys(self.connection, JourneyRules.of(config.journey))
+
+
+def _manifests(records: Sequence[dict[str, Any]]) -> list[Manifest]:
+    """What was read of each topic-partition; not from its beginning, or a file would be read anew."""
+    places = Counter(
+        (record["source_name"], record["source_topic"], record["source_partition"]) for record in records
+    )
     return [
         Manifest(
-            range_id=p,
-            source="world",
-            topic="touchpoints",
-            partition=p,
-            start=0,
-            next_offset=size,
+            range_id=number,
+            source=source,
+            topic=topic,
+            partition=partition,
+            start=1,
+            next_offset=1 + size,
             read=size,
             valid=size,
             invalid=0,
@@ -168,5 +210,5 @@ def _manifests(events: Sequence[dict[str, Any]]) -> list[Manifest]:
             touchpoints=[],
             rejected=[],
         )
-        for p, size in sizes.items()
+        for number, ((source, topic, partition), size) in enumerate(sorted(places.items()))
     ]

@@ -5,12 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from datetime import datetime, timedelta
 
-from hypothesis import Phase, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from compare import assert_same
-from reference import FIELDS, build
-from strategies import UNITS, runs, worlds
+from reference import (
+    FIELDS,
+    LAST_CONTRACT_ENDED,
+    REFERENCE_FIELDS,
+    build,
+    contracts_at,
+    journeys_at,
+    profiles_at,
+)
+from strategies import UNITS, moments, runs, worlds
 
 
 def gaps(rows):
@@ -31,6 +39,59 @@ def links_tie(world, tables):
         if one["anonymous_id"] == other["anonymous_id"] == touchpoint["anonymous_id"]
         and one["status"] == other["status"] == "active"
     )
+
+
+def active(tables, *kinds):
+    """The active links between customers."""
+    return [
+        row
+        for row in tables.identity_links
+        if row["other_customer_id"] is not None and row["status"] == "active" and row["kind"] in kinds
+    ]
+
+
+def persons(tables):
+    """The ids of each person that has several."""
+    found = {}
+    for row in tables.people:
+        found.setdefault(row["profile_id"], {row["profile_id"]}).add(row["customer_id"])
+    return found
+
+
+def circle(tables):
+    """Every id of a person is another name of one."""
+    left = {row["other_customer_id"] for row in active(tables, "alias", "merge")}
+    return any(ids <= left for ids in persons(tables).values())
+
+
+def terminations(tables):
+    """The contracts that were terminated by their owner's own touchpoint, and that touchpoint."""
+    event = {row["event_id"]: row for row in tables.touchpoints}
+    return [
+        (row, event[row["terminated_by"]])
+        for row in tables.contracts
+        if row["terminated_by"] and event[row["terminated_by"]]["profile_id"] == row["profile_id"]
+    ]
+
+
+def owned_by_another(tables):
+    """A contract whose owner is not the person of its signing."""
+    person = {row["event_id"]: row["profile_id"] for row in tables.touchpoints}
+    return any(
+        row["signed_by"] is not None and person[row["signed_by"]] != row["profile_id"]
+        for row in tables.contracts
+    )
+
+
+def last_ends(world, tables):
+    """The terminations that left nothing."""
+    named = {
+        row["event_id"]
+        for row in tables.touchpoints
+        for name in world.options.end_on
+        if name == row["event_type"] or name in row["roles"]
+    }
+    return tables.enders - named
 
 
 SITUATIONS = {
@@ -121,6 +182,111 @@ SITUATIONS = {
         len({(row["journey_id"], row["kind"]) for row in t.journey_amounts}) < len(t.journey_amounts)
     ),
     "a touchpoint in no journey": lambda world, t: len(t.journey_steps) < len(t.touchpoints),
+    "an alias of a customer": lambda world, t: bool(active(t, "alias")),
+    "an alias without valid_from": lambda world, t: any(
+        row["linked_at"] is None for row in active(t, "alias")
+    ),
+    "an alias of a device": lambda world, t: any(
+        row["kind"] == "alias" and row["anonymous_id"] is not None for row in t.identity_links
+    ),
+    "an alias of a device decides": lambda world, t: any(
+        row["customer_id"] is None
+        and row["identified"]
+        and not any(
+            link["anonymous_id"] == row["anonymous_id"] and link["kind"] == "device"
+            for link in t.identity_links
+        )
+        for row in t.touchpoints
+    ),
+    "a merge": lambda world, t: bool(active(t, "merge")),
+    "a merge event that lost to another content": lambda world, t: any(
+        row["contents"]["event_type"] == "merged" for row in t.conflicts
+    ),
+    "a person of three ids": lambda world, t: any(len(ids) > 2 for ids in persons(t).values()),
+    "a circle": lambda world, t: circle(t),
+    "several names to choose from": lambda world, t: any(
+        len(ids - {row["other_customer_id"] for row in active(t, "alias", "merge")}) > 1
+        for ids in persons(t).values()
+    ),
+    "a merged id that goes on": lambda world, t: any(
+        touchpoint["customer_id"] == link["other_customer_id"]
+        and touchpoint["occurred_at"] > link["linked_at"]
+        for link in active(t, "merge")
+        for touchpoint in t.touchpoints
+    ),
+    "a device within its limit because two ids are one": lambda world, t: any(
+        world.options.max_customers_per_device
+        < len(
+            {
+                link["customer_id"]
+                for link in t.identity_links
+                if link["anonymous_id"] == row["anonymous_id"] and link["status"] == "active"
+            }
+        )
+        for row in t.identity_links
+        if row["anonymous_id"] is not None
+    ),
+    "an unlinked device": lambda world, t: any(
+        row["status"] == "unlinked" and row["anonymous_id"] is not None for row in t.identity_links
+    ),
+    "an unlinked customer": lambda world, t: any(
+        row["status"] == "unlinked" and row["other_customer_id"] is not None for row in t.identity_links
+    ),
+    "an unlink that was taken back": lambda world, t: any(
+        one["kind"] == "unlink"
+        and other["kind"] == "relink"
+        and (one["id"], one["customer_id"]) == (other["id"], other["customer_id"])
+        and (one["decided_at"], one["decision_id"]) < (other["decided_at"], other["decision_id"])
+        for one in world.decisions
+        for other in world.decisions
+    ),
+    "a reference record that lost": lambda world, t: any(
+        len(getattr(t, f"ref_{name}")) < len(records) for name, records in world.references.items()
+    ),
+    "a contract with several reference rows": lambda world, t: (
+        len({row["contract_id"] for row in t.ref_contracts}) < len(t.ref_contracts)
+    ),
+    "a contract that changes its owner": lambda world, t: owned_by_another(t),
+    "a contract known by the reference alone": lambda world, t: any(
+        row["contract_id"] not in {touchpoint["contract_id"] for touchpoint in t.touchpoints}
+        for row in t.contracts
+    ),
+    "a termination that leaves nothing": lambda world, t: bool(last_ends(world, t)),
+    "a termination that leaves another contract": lambda world, t: (
+        LAST_CONTRACT_ENDED in world.options.end_on
+        and any(event["event_id"] not in t.enders for _, event in terminations(t))
+    ),
+    "two terminations at one instant": lambda world, t: any(
+        one["contract_id"] < other["contract_id"]
+        and one["terminated_at"] == other["terminated_at"]
+        and one["profile_id"] == other["profile_id"]
+        for one, _ in terminations(t)
+        for other, _ in terminations(t)
+    ),
+    "a contract signed at the instant of a termination": lambda world, t: any(
+        one["terminated_at"] == other["held_from"] and one["profile_id"] == other["profile_id"]
+        for one, _ in terminations(t)
+        for other in t.contracts
+    ),
+    "a contract over at the instant of a termination": lambda world, t: any(
+        one["terminated_at"] == row["effective_to"]
+        for one, _ in terminations(t)
+        for row in t.newest_contracts.values()
+        if row["contract_id"] != one["contract_id"]
+    ),
+    "a termination that takes effect later": lambda world, t: any(
+        row["termination_effective_to"] is not None and row["termination_effective_to"] > row["terminated_at"]
+        for row in t.contracts
+    ),
+    "a quote that was bound": lambda world, t: any(row["quoted_by"] and row["bound_by"] for row in t.quotes),
+    "a claim opened again": lambda world, t: any(row["closed_at"] and row["reopened_at"] for row in t.claims),
+    "a case opened again": lambda world, t: any(row["reopened_at"] for row in t.cases),
+    **{
+        f"a return of kind {kind}": lambda world, t, kind=kind: any(
+            row["return_kind"] == kind for row in t.stage_visits
+        )
+        for kind in ("claim", "request", "new product", "other")
+    },
     **{
         f"two journeys of one {unit}": lambda world, t, unit=unit: (
             world.options.unit == unit
@@ -131,19 +297,69 @@ SITUATIONS = {
 }
 
 
-def test_every_situation_comes_up():
-    """Six hundred worlds hold every situation that the rules speak of."""
+def contracts_and_profiles(world, tables, as_of):
+    """What may be at an instant."""
+    return contracts_at(tables, as_of), profiles_at(tables, as_of, world.options)
+
+
+AT_INSTANTS = {
+    "a contract in force": lambda contracts, profiles: any(row["in_force"] for row in contracts),
+    "a contract that ended": lambda contracts, profiles: any(row["ended_at"] for row in contracts),
+    "a contract held and not yet in force": lambda contracts, profiles: any(
+        row["held_from"] and not row["began_at"] for row in contracts
+    ),
+    "a tenure of exactly three years": lambda contracts, profiles: any(
+        row["tenure_years"] == 3 for row in profiles
+    ),
+    "a contract of exactly one year": lambda contracts, profiles: any(
+        row["longest_in_force_years"] == 1 for row in profiles
+    ),
+    "one who holds nothing any more": lambda contracts, profiles: any(
+        row["holds_nothing_any_more"] for row in profiles
+    ),
+    **{
+        f"a rung of {rung}": lambda contracts, profiles, rung=rung: any(
+            row["rung"] == rung for row in profiles
+        )
+        for rung in ("prospect", "consumer", "customer", "loyal customer", "advocate")
+    },
+}
+
+
+def count_situations(worlds_to_look_at):
+    """Count in how many worlds each situation comes up."""
     seen = Counter()
 
-    @settings(max_examples=600, deadline=None, derandomize=True, database=None, phases=[Phase.generate])
-    @given(worlds())
-    def look(world):
-        tables = build(world.events, world.options)
+    @settings(
+        max_examples=worlds_to_look_at,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(st.data())
+    def look(data):
+        world = data.draw(worlds())
+        tables = build(world.events, world.options, world.references, world.decisions)
         seen.update(name for name, comes_up in SITUATIONS.items() if comes_up(world, tables))
+        as_of = data.draw(moments(world))
+        there = contracts_and_profiles(world, tables, as_of)
+        seen.update(name for name, comes_up in AT_INSTANTS.items() if comes_up(*there))
+        seen["a journey that was open then and is not now"] += any(
+            not row["closed"] and row["last_at"] < as_of for row in journeys_at(tables, as_of, world.options)
+        )
 
     look()
+    return seen
 
-    assert [] == [name for name in SITUATIONS if not seen[name]]
+
+def test_every_situation_comes_up():
+    """Six hundred worlds hold every situation that the rules speak of, and each of them several times."""
+    seen = count_situations(600)
+
+    rare = {name: seen[name] for name in (*SITUATIONS, *AT_INSTANTS) if seen[name] < 3}
+    assert {} == rare
 
 
 @settings(max_examples=100, deadline=None)
@@ -159,6 +375,21 @@ def test_worlds_hold_valid_touchpoints_with_distinct_coordinates(world):
         assert ("value" in event) <= ("currency" in event)
         assert ("survey" in event) == ("score" in event)
         assert all(len(value) <= 128 for value in event.values() if isinstance(value, str))
+        keys = [pair["key"] for pair in event.get("attributes", [])]
+        assert len(set(keys)) == len(keys)
+    for name, records in world.references.items():
+        places = [(record["source_topic"], record["source_offset"]) for record in records]
+        assert len(set(places)) == len(places)
+        for record in records:
+            assert {column for column in record if not column.startswith("source_")} <= set(
+                REFERENCE_FIELDS[name]
+            )
+            assert (
+                name != "aliases"
+                or record["id"] != record["customer_id"]
+                or (record["id_type"] == "anonymous_id")
+            )
+    assert len({decision["decision_id"] for decision in world.decisions}) == len(world.decisions)
 
 
 @settings(max_examples=100, deadline=None)
@@ -167,10 +398,19 @@ def test_runs_hold_every_record_once(data):
     """Cutting and shuffling neither loses nor doubles a record, and changes no table."""
     world = data.draw(worlds(max_events=6))
 
-    read = [event for run in data.draw(runs(world.events)) for event in run]
+    cut = data.draw(runs(world))
 
-    def places(events):
-        return sorted((event["source_partition"], event["source_offset"]) for event in events)
+    def content(events, references, decisions):
+        everything = [*events, *decisions, *(record for records in references.values() for record in records)]
+        return sorted(map(repr, everything))
 
-    assert places(world.events) == places(read)
-    assert_same(build(world.events, world.options), build(read, world.options))
+    events = [event for part in cut for event in part.events]
+    references = {
+        name: [record for part in cut for record in part.references[name]] for name in world.references
+    }
+    decisions = [decision for part in cut for decision in part.decisions]
+    assert content(world.events, world.references, world.decisions) == content(events, references, decisions)
+    assert_same(
+        build(world.events, world.options, world.references, world.decisions),
+        build(events, world.options, references, decisions),
+    )

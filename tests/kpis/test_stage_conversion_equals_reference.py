@@ -13,7 +13,6 @@ import reference
 import strategies
 from loading import Loader, config_of, hashed
 from parcours.kpis.stage_conversion import create_statements
-from parcours.schemas import relations
 
 EXAMPLES = 500 if os.environ.get("HYPOTHESIS_PROFILE") == "long" else 20
 DIMENSIONS = ((), ("channel",), ("product",), ("identified",))
@@ -25,7 +24,6 @@ def loaders():
     """One store for each first day of the week: making the macro costs more than a small world."""
     made = {day: Loader() for day in ("monday", "sunday")}
     for day, loader in made.items():
-        loader.connection.execute(relations.statement("default_as_of"))
         for statement in create_statements(config_of(reference.Options(week_start=day)).kpi):
             loader.connection.execute(statement)
     return made

@@ -24,36 +24,60 @@ def journeys_at(tables: Tables, as_of: datetime, options: Options) -> list[Row]:
 
 
 def contracts_at(tables: Tables, as_of: datetime) -> list[Row]:
-    """Return the contracts known at an instant: since when they are in force, and when they ended.
+    """Return the contracts at an instant, but for those known to begin later.
 
     A contract begins at its effective date, else when it was first held. It ends at the effective date
     of a termination that had happened by then, else at the termination, else at the end that the
-    reference input gives.
+    reference input gives. At its end it is no longer in force. What a signing or a termination says is
+    known from then on; what the reference input says, always.
     """
     rows = []
     for contract in tables.contracts:
         known = tables.newest_contracts.get(contract["contract_id"], {})
-        begins = known.get("effective_from")
-        if begins is None and contract["signed_at"] is not None and contract["signed_at"] <= as_of:
-            begins = contract["effective_from"]
-        if begins is None:
-            begins = contract["held_from"]
+        row = known_by(contract, known, as_of)
+        firsts = [at for at in (contract["held_from"], known.get("effective_from")) if at is not None]
+        if firsts and min(firsts) > as_of:
+            continue
         ends = known.get("effective_to")
-        if contract["terminated_at"] is not None and contract["terminated_at"] <= as_of:
-            ends = contract["termination_effective_to"] or contract["terminated_at"]
+        if row["terminated_at"] is not None:
+            ends = row["termination_effective_to"] or row["terminated_at"]
+        begins = row["effective_from"] or row["held_from"]
         begun = begins is not None and begins <= as_of
-        in_force = begun and (ends is None or ends > as_of)
+        ended = ends is not None and ends <= as_of
         rows.append(
             {
-                "contract_id": contract["contract_id"],
-                "profile_id": contract["profile_id"],
-                "in_force": in_force,
-                "in_force_since": begins if in_force else None,
-                "begins": begins,
-                "ended_at": ends if begun and not in_force else None,
+                **row,
+                "began_at": begins if begun else None,
+                "ended_at": ends if ended else None,
+                "in_force": begun and not ended,
+                "in_force_since": begins if begun and not ended else None,
             }
         )
     return rows
+
+
+SAID_BY_THE_SIGNING = ("effective_from", "effective_to", "due_at", "annual_premium", "currency")
+SAID_BY_THE_TERMINATION = (
+    "terminated_at",
+    "terminated_by",
+    "termination_effective_to",
+    "initiator",
+    "reason",
+)
+
+
+def known_by(contract: Row, known: Row, as_of: datetime) -> Row:
+    """Return a contract's row without what events after the instant say."""
+    row = dict(contract)
+    row["renewed_at"] = [at for at in row["renewed_at"] if at <= as_of]
+    if row["held_from"] is not None and row["held_from"] > as_of:
+        row["held_from"] = None
+    if row["signed_at"] is not None and row["signed_at"] > as_of:
+        row["signed_at"] = row["signed_by"] = None
+        row.update({name: known.get(name) for name in SAID_BY_THE_SIGNING})
+    if row["terminated_at"] is not None and row["terminated_at"] > as_of:
+        row.update(dict.fromkeys(SAID_BY_THE_TERMINATION))
+    return row
 
 
 def profiles_at(tables: Tables, as_of: datetime, options: Options) -> list[Row]:
@@ -66,18 +90,18 @@ def profiles_at(tables: Tables, as_of: datetime, options: Options) -> list[Row]:
     rows = []
     for profile_id, history in by_profile(known).items():
         own = [contract for contract in contracts if contract["profile_id"] == profile_id]
-        facts = facts_of(history, own, as_of)
+        facts = {
+            "identified": history[0]["identified"],
+            "touchpoints": len(history),
+            "journeys": journeys.get(profile_id, 0),
+            **facts_of(history, own, as_of),
+        }
         rows.append(
             {
                 "profile_id": profile_id,
-                "identified": history[0]["identified"],
                 "first_at": history[0]["occurred_at"],
                 "last_at": history[-1]["occurred_at"],
-                "touchpoints": len(history),
-                "journeys": journeys.get(profile_id, 0),
-                "purchases": facts["purchases"],
-                "contracts_in_force": facts["contracts_in_force"],
-                "unbroken_since": facts["unbroken_since"],
+                **facts,
                 "rung": rung_of(facts, options),
             }
         )

@@ -41,6 +41,12 @@ def value_of(touchpoint: Row | None, column: str) -> Any:
     return None if touchpoint is None else touchpoint[column]
 
 
+def told(events: list[Row], column: str, opening: Row | None) -> Any:
+    """Return what the opening says; where it is silent, the first event that says it."""
+    found = value_of(opening, column)
+    return found if found is not None else next((e[column] for e in events if e[column] is not None), None)
+
+
 def instant_of(touchpoint: Row | None, key: str) -> datetime | None:
     """Return an attribute that is an ISO 8601 date or time, in UTC; null where it is neither."""
     text = None if touchpoint is None else attribute(touchpoint, key)
@@ -71,18 +77,18 @@ def contract_row(contract_id: str, events: list[Row], known: Row, person_of: dic
     signing = first(with_role(events, "contract_signed"))
     termination = first(with_role(events, "contract_terminated"))
     held = first(with_role(events, "contract_signed", "contract_renewed"))
-    opening = signing or first(events)
     if known:
-        customer_id = known["customer_id"]
-        profile_id = person_of.get(customer_id, customer_id)
+        profile_id = person_of.get(known["customer_id"], known["customer_id"])
     else:
-        customer_id = value_of(opening, "customer_id")
-        profile_id = value_of(opening, "profile_id")
+        profile_id = value_of(signing or first(events), "profile_id")
+    premium, currency = known.get("annual_premium"), known.get("currency")
+    if premium is None and signing is not None and signing["money_role"] == "premium":
+        premium, currency = signing["value"], signing["currency"]
     return {
         "contract_id": contract_id,
         "profile_id": profile_id,
-        "customer_id": customer_id,
-        "product": either(known.get("product"), value_of(opening, "product")),
+        "customer_id": either(known.get("customer_id"), told(events, "customer_id", signing)),
+        "product": either(known.get("product"), told(events, "product", signing)),
         "held_from": either(value_of(held, "occurred_at"), known.get("effective_from")),
         "signed_at": value_of(signing, "occurred_at"),
         "signed_by": value_of(signing, "event_id"),
@@ -95,8 +101,8 @@ def contract_row(contract_id: str, events: list[Row], known: Row, person_of: dic
         "initiator": None if termination is None else attribute(termination, "initiator"),
         "reason": None if termination is None else attribute(termination, "reason"),
         "renewed_at": [event["occurred_at"] for event in with_role(events, "contract_renewed")],
-        "annual_premium": known.get("annual_premium"),
-        "currency": known.get("currency"),
+        "annual_premium": premium,
+        "currency": None if premium is None else currency,
     }
 
 

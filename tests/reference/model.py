@@ -92,7 +92,7 @@ REFERENCE_FIELDS = {
         "currency",
         "attributes",
     ),
-    "aliases": ("id_type", "id", "valid_from", "customer_id"),
+    "aliases": ("id_type", "id", "valid_from", "customer_id", "attributes"),
 }
 """The fields of each reference input. A row may leave out those that are null or empty."""
 

@@ -19,10 +19,13 @@ def winners(name: str, records: list[Row]) -> list[Row]:
         key = (*(record[column] for column in REFERENCE_KEYS[name]), record.get("valid_from"))
         if key not in best or place(record) > place(best[key]):
             best[key] = record
-    return [
+    rows = [
         {column: record.get(column) for column in (*REFERENCE_FIELDS[name], *COORDINATES)}
         for record in best.values()
     ]
+    for row in rows:
+        row["attributes"] = row["attributes"] or []
+    return rows
 
 
 def place(record: Row) -> tuple[str, int, int]:
