@@ -27,6 +27,10 @@ KEYS: dict[str, tuple[str, ...]] = {
         *("kind", "anonymous_id", "other_customer_id", "customer_id", "event_id", "linked_at"),
     ),
     "touchpoints": ("event_id",),
+    "contracts": ("contract_id",),
+    "quotes": ("quote_id",),
+    "claims": ("claim_id",),
+    "cases": ("case_id",),
     "profiles": ("profile_id",),
     "visits": ("visit_id",),
     "journeys": ("journey_id",),
@@ -37,7 +41,7 @@ KEYS: dict[str, tuple[str, ...]] = {
 """What names a row of each relation; in the order of cause and effect, so that the first difference is the
 nearest to its cause."""
 
-NOT_COMPARED = {"touchpoints": set(COORDINATES), "stage_visits": {"return_kind"}}
+NOT_COMPARED = {"touchpoints": set(COORDINATES)}
 """Columns that say which copy was read: outside the promise that the store is a function of its events."""
 
 

@@ -12,42 +12,39 @@ import pytest
 from hypothesis import given, settings
 
 from compare import KEYS, assert_same, assert_same_rows, normalise
-from reference import FIELDS, Options, build
+from reference import COORDINATES, FIELDS, REFERENCE_FIELDS, Options, build
 from strategies import CHANNELS, EVENT_TYPES, worlds
 
 INSTANT, AMOUNT = pa.timestamp("us"), pa.decimal128(18, 4)
 PAIRS = pa.list_(pa.struct([("key", pa.string()), ("value", pa.string())]))
+LISTS_OF_TEXTS = ("consent", "roles", "skipped_stages")
+LISTS_OF_INSTANTS = (
+    *("renewed_at", "forwarded_at", "answered_at", "reminded_at"),
+    *("cases.closed_at", "cases.reopened_at", "claims.closed_at", "claims.reopened_at"),
+)
 TYPES = {
-    "occurred_at": INSTANT,
-    "linked_at": INSTANT,
-    "first_at": INSTANT,
-    "last_at": INSTANT,
-    "started_at": INSTANT,
-    "ended_at": INSTANT,
-    "closes_at": INSTANT,
-    "entered_at": INSTANT,
-    **{
-        f"{s}_at": INSTANT
-        for s in ("awareness", "consideration", "purchase", "service", "loyalty", "advocacy")
-    },
-    "value": AMOUNT,
-    "cost": AMOUNT,
-    "amount": AMOUNT,
-    "score": pa.float64(),
-    "days_to_purchase": pa.float64(),
-    "seconds_since_previous": pa.float64(),
-    "position": pa.int64(),
-    "touchpoints": pa.int64(),
-    "journeys": pa.int64(),
-    "returns": pa.int64(),
-    "identified": pa.bool_(),
-    "is_direct": pa.bool_(),
-    "is_return": pa.bool_(),
-    "consent": pa.list_(pa.string()),
-    "roles": pa.list_(pa.string()),
-    "skipped_stages": pa.list_(pa.string()),
+    **dict.fromkeys(("valid_from", "effective_from", "effective_to", "due_at", "held_from"), INSTANT),
+    "termination_effective_to": INSTANT,
+    **dict.fromkeys(("value", "cost", "amount", "annual_premium"), AMOUNT),
+    **dict.fromkeys(("score", "days_to_purchase", "seconds_since_previous"), pa.float64()),
+    **dict.fromkeys(("position", "touchpoints", "journeys", "returns"), pa.int64()),
+    **dict.fromkeys(("birth_year", "source_partition", "source_offset"), pa.int64()),
+    **dict.fromkeys(("identified", "is_direct", "is_return"), pa.bool_()),
+    **dict.fromkeys(("member_since", "member_until"), pa.date32()),
+    **dict.fromkeys(LISTS_OF_TEXTS, pa.list_(pa.string())),
+    **dict.fromkeys(LISTS_OF_INSTANTS, pa.list_(INSTANT)),
     "attributes": PAIRS,
+    "quarantine.value": pa.string(),
 }
+"""By column, or by relation and column; an instant where the name ends with _at, else a text."""
+
+
+def type_of(relation, column):
+    """Return a column's type."""
+    default = INSTANT if column.endswith("_at") else pa.string()
+    return TYPES.get(f"{relation}.{column}", TYPES.get(column, default))
+
+
 COLUMNS = {
     "touchpoints": (
         *FIELDS,
@@ -92,6 +89,25 @@ COLUMNS = {
         *("journey_id", "position", "stage", "entered_at", "last_at", "first_event_id", "touchpoints"),
         *("is_return", "return_kind"),
     ),
+    **{f"ref_{name}": (*fields, *COORDINATES) for name, fields in REFERENCE_FIELDS.items()},
+    "contracts": (
+        *("contract_id", "profile_id", "customer_id", "product", "held_from", "signed_at", "signed_by"),
+        *("effective_from", "effective_to", "due_at", "terminated_at", "terminated_by"),
+        *("termination_effective_to", "initiator", "reason", "renewed_at", "annual_premium", "currency"),
+    ),
+    "quotes": (
+        *("quote_id", "profile_id", "product", "channel", "quoted_at", "quoted_by", "value", "currency"),
+        *("bound_at", "bound_by", "contract_id"),
+    ),
+    "claims": (
+        *("claim_id", "profile_id", "contract_id", "product", "opened_at", "opened_by", "closed_at"),
+        "reopened_at",
+    ),
+    "cases": (
+        *("case_id", "profile_id", "kind", "product", "channel", "opened_at", "opened_by"),
+        *("acknowledged_at", "forwarded_at", "answered_at", "reminded_at", "closed_at", "reopened_at"),
+        "matched_at",
+    ),
     "quarantine": ("reason", "value", "raw"),
 }
 
@@ -117,15 +133,7 @@ def store(tables):
                     row[column] = hashed(row[column])
             if "ended_by_event" in row:
                 row["ended_by"] = row.pop("ended_by_event")
-        types = [
-            (
-                column,
-                AMOUNT if column == "value" and name == "touchpoints" else TYPES.get(column, pa.string()),
-            )
-            for column in COLUMNS[name]
-        ]
-        if name == "quarantine":
-            types = [(column, pa.string()) for column in COLUMNS[name]]
+        types = [(column, type_of(name, column)) for column in COLUMNS[name]]
         connection.register("content", pa.Table.from_pylist(content, schema=pa.schema(types)))
         connection.execute(f"CREATE TABLE {name} AS FROM content")
     return connection
@@ -135,7 +143,7 @@ def store(tables):
 @given(worlds())
 def test_tables_survive_the_way_through_a_store(world):
     """Hashed ids come back as what they stand for, and nothing differs."""
-    expected = build(world.events, world.options)
+    expected = build(world.events, world.options, world.references, world.decisions)
 
     with store(expected) as connection:
         assert_same(expected, normalise(connection))
