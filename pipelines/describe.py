@@ -23,9 +23,12 @@ This page is made from those comments by `make tables`.
 _SECTIONS = (
     ("Journeys", ("touchpoints", "profiles", "identity_links", "visits", "journeys", "journey_amounts",
                   "journey_steps", "stage_visits")),
+    ("Contracts, quotes, claims, cases", ("contracts", "quotes", "claims", "cases")),
     ("Reference inputs", ("ref_customers", "ref_contracts", "ref_aliases")),
     ("Figures", ("kpi_stage_conversion", "kpi_stage_conversion_at")),
-    ("At an instant", ("journeys_now", "journeys_at", "profiles_now", "profiles_at", "default_as_of")),
+    ("At an instant", ("journeys_now", "journeys_at", "contracts_now", "contracts_at", "profiles_now",
+                       "profiles_at", "ladder_moves", "ladder_rungs", "ladder_rung", "years_between",
+                       "default_as_of")),
     ("Operation", ("quarantine", "runs", "run_balances", "quality_results")),
     ("Calendar", ("dim_date",)),
 )  # fmt: skip

@@ -292,12 +292,30 @@ class Taxonomy(_Model):
     channels: dict[str, Channel] = {}
 
 
+LAST_CONTRACT_ENDED = "last_contract_ended"
+"""A word of ``journey.end_on`` beside event types and roles: the termination that leaves no contract held."""
+
+
 class Journey(_Model):
     """How touchpoints are cut into journeys."""
 
     unit: Literal["profile", "product", "contract", "claim"] = "profile"
     gap: Duration | Literal["none"] = timedelta(days=400)
-    end_on: tuple[str, ...] = Field(default=(), description="event types or roles that end a journey")
+    end_on: tuple[str, ...] = Field(
+        default=(LAST_CONTRACT_ENDED,),
+        description="event types or roles that end a journey; last_contract_ended: the termination that "
+        "leaves the person no contract; empty: nothing does",
+    )
+
+
+DEFAULT_LADDER = {
+    "consumer": "purchases >= 1",
+    "customer": "purchases >= 2 OR longest_in_force_years > 1",
+    "loyal customer": "contracts_in_force >= 2 OR tenure_years >= 3",
+    "advocate": "purchases >= 1 AND NOT holds_nothing_any_more"
+    " AND (referrals >= 1 OR good_reviews >= 1 OR last_nps >= 9)",
+}
+"""The loyalty ladder: each rung and its condition, the lowest first; below all of them stands prospect."""
 
 
 class Identity(_Model):
@@ -332,6 +350,11 @@ class Config(_Model):
     identity: Identity = Identity()
     validation: Validation = Validation()
     kpi: Kpi = Kpi()
+    ladder: dict[str, str] = Field(
+        default=DEFAULT_LADDER,
+        description="the loyalty ladder: rung = condition over a person's facts, the lowest first; the "
+        "highest that holds counts",
+    )
 
     @model_validator(mode="after")
     def _distinct_names(self) -> Config:

@@ -30,7 +30,8 @@ class JourneyRules:
 
     ``unit`` says whose touchpoints are one sequence: the profile's, or the profile's for one product,
     contract or claim. Neighbours further apart than ``gap`` are in different journeys; null: never.
-    ``end_on`` lists event types and roles that close a journey. ``currency`` (ISO 4217) is that of costs
+    ``end_on`` lists event types and roles that close a journey; the word ``last_contract_ended`` among them
+    stands for the termination that leaves the person no contract. ``currency`` (ISO 4217) is that of costs
     that name none.
 
     Raises:
@@ -39,7 +40,7 @@ class JourneyRules:
 
     unit: Unit = "profile"
     gap: timedelta | None = timedelta(days=400)
-    end_on: tuple[str, ...] = ()
+    end_on: tuple[str, ...] = (config.LAST_CONTRACT_ENDED,)
     currency: str = "EUR"
 
     def __post_init__(self) -> None:
@@ -63,8 +64,9 @@ def build_journeys(connection: duckdb.DuckDBPyConnection, rules: JourneyRules) -
     Args:
         connection: has a table or view ``history``, one row per touchpoint and every touchpoint of each
             profile in it: ``rid BIGINT`` (distinct), ``profile_id, identified, event_id, occurred_at,
-            event_type, roles, stage, channel, medium, product, contract_id, claim_id, money_role, value,
-            currency, cost``, typed as in the relation touchpoints. It is read several times. On return the
+            event_type, roles, stage, channel, medium, product, contract_id, claim_id, case_id, money_role,
+            value, currency, cost``, typed as in the relation touchpoints, and ``ends_holding BOOLEAN``: the
+            termination that leaves the person no contract. It is read several times. On return the
             connection holds one temporary table ``built_NAME`` per relation in ``BUILT``, with that
             relation's columns, and ``built_visit_members(rid BIGINT, visit_id VARCHAR)``; earlier ones are
             replaced.

@@ -1,7 +1,7 @@
 -- From a profile's whole history to its visits, journeys, steps and stage visits.
 --
--- Reads `history`; the session variables journey_unit, journey_gap (microseconds or null), journey_ends (event types
--- and roles) and store_currency. Leaves temporary tables built_NAME with the columns of the relation NAME.
+-- Reads `history`; the session variables journey_unit, journey_gap (microseconds or null), journey_ends (event types,
+-- roles and last_contract_ended) and store_currency. Leaves temporary tables built_NAME with the columns of the relation NAME.
 --
 -- Each sort is paid once and over narrow rows: profiles and units are numbered by small integers, because
 -- partitioning by one costs half of partitioning by the text. Which number one gets is arbitrary: nothing kept
@@ -96,7 +96,8 @@ CREATE OR REPLACE TEMP TABLE keyed AS
 SELECT
     unit_number, rid, event_id, occurred_at, stage_rank(stage) AS rank,
     list_contains(getvariable('journey_ends'), event_type)
-        OR coalesce(list_has_any(getvariable('journey_ends'), roles), false) AS ends
+        OR coalesce(list_has_any(getvariable('journey_ends'), roles), false)
+        OR (ends_holding AND list_contains(getvariable('journey_ends'), 'last_contract_ended')) AS ends
 FROM history
 JOIN numbered_units
     ON numbered_units.profile_id = history.profile_id
@@ -186,6 +187,7 @@ SELECT
     count(*) AS touchpoints,
     -- only a run's first touchpoint differs from the one before
     any_value(event_id) FILTER (rank IS DISTINCT FROM previous_rank) AS first_event_id,
+    any_value(rid) FILTER (rank < previous_rank) AS returning_rid,
     any_value(previous_rank) FILTER (rank <> previous_rank) AS previous_rank
 FROM (
     SELECT
@@ -194,7 +196,7 @@ FROM (
             OVER (PARTITION BY journey_number ORDER BY position) AS run
     FROM (
         SELECT
-            journey_number, position, event_id, occurred_at, rank,
+            journey_number, position, rid, event_id, occurred_at, rank,
             lag(rank) OVER (PARTITION BY journey_number ORDER BY position) AS previous_rank
         FROM members
         WHERE rank > 0
@@ -202,12 +204,39 @@ FROM (
 )
 GROUP BY journey_number, run;
 
+-- A return's kind is told by its first touchpoint. A product is new to a person who never named it before, in this
+-- journey or in another.
+CREATE OR REPLACE TEMP TABLE comebacks AS
+SELECT
+    rid, profile_id, product,
+    CASE
+        WHEN claim_id IS NOT NULL OR list_has_any(roles, ['claim_opened', 'claim_closed', 'claim_reopened']) THEN 'claim'
+        WHEN case_id IS NOT NULL OR len(list_filter(roles, lambda role: regexp_matches(
+            role, '^(request|question|complaint)_'
+        ))) > 0 THEN 'request'
+    END AS kind
+FROM history SEMI JOIN stage_runs ON rid = returning_rid;
+
+CREATE OR REPLACE TEMP TABLE first_named AS
+SELECT arg_min(rid, (occurred_at, stage_rank(stage), event_id)) AS rid
+FROM history
+SEMI JOIN (FROM comebacks WHERE kind IS NULL AND product IS NOT NULL) USING (profile_id, product)
+GROUP BY profile_id, product;
+
 CREATE OR REPLACE TEMP TABLE built_stage_visits AS
 SELECT
     journey_id, run AS position, stage_name(rank) AS stage, entered_at, last_at, first_event_id, touchpoints,
-    coalesce(rank < previous_rank, false) AS is_return,
-    CASE WHEN rank < previous_rank THEN 'other' END AS return_kind
-FROM stage_runs JOIN journey_starts USING (journey_number);
+    returning_rid IS NOT NULL AS is_return,
+    CASE
+        WHEN returning_rid IS NULL THEN NULL
+        WHEN kind IS NOT NULL THEN kind
+        WHEN first_named.rid IS NOT NULL THEN 'new product'
+        ELSE 'other'
+    END AS return_kind
+FROM stage_runs
+JOIN journey_starts USING (journey_number)
+LEFT JOIN comebacks ON comebacks.rid = returning_rid
+LEFT JOIN first_named ON first_named.rid = returning_rid;
 
 -- Journeys ----------------------------------------------------------------------------------------------------------
 
@@ -304,5 +333,7 @@ FROM (
 LEFT JOIN (SELECT profile_id, count(*) AS journeys FROM journey_starts GROUP BY profile_id) USING (profile_id);
 
 DROP TABLE stage_runs;
+DROP TABLE comebacks;
+DROP TABLE first_named;
 DROP TABLE members;
 DROP TABLE journey_starts;

@@ -100,10 +100,13 @@ def merge(
     _run(connection, "row_numbers")
     _run(connection, "fates")
     merge_references(connection, config, manifests, run_id)
+    _list(connection, "changed_people", ("customer_id",), [])
     _run(connection, "links")
     _run(connection, "devices")
     _run(connection, "relinked")
     _settle(connection, config)
+    _run(connection, "business_keys")
+    _derive_business(connection)
 
 
 def _list(
@@ -131,11 +134,18 @@ def merge_everything(connection: duckdb.DuckDBPyConnection, config: Config) -> N
     connection.execute(
         "INSERT INTO touched SELECT DISTINCT profile_id FROM touchpoints ANTI JOIN touched USING (profile_id)"
     )
+    _run(connection, "business_keys_everything")
+    _derive_business(connection)
 
 
 def _settle(connection: duckdb.DuckDBPyConnection, config: Config) -> None:
     _run(connection, "resolve", max_customers_per_device=config.identity.max_customers_per_device)
     _run(connection, "touched")
+
+
+def _derive_business(connection: duckdb.DuckDBPyConnection) -> None:
+    _run(connection, "business")
+    _run(connection, "owners")
 
 
 def collect_history(connection: duckdb.DuckDBPyConnection) -> int:

@@ -5,4 +5,8 @@ DELETE FROM stage_visits;
 DELETE FROM journey_steps;
 DELETE FROM journeys;
 DELETE FROM visits;
+DELETE FROM contracts;
+DELETE FROM quotes;
+DELETE FROM claims;
+DELETE FROM cases;
 DELETE FROM profiles;

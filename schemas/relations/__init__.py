@@ -19,6 +19,10 @@ TABLES = (
     "journey_amounts",
     "journey_steps",
     "stage_visits",
+    "contracts",
+    "quotes",
+    "claims",
+    "cases",
     "ref_customers",
     "ref_contracts",
     "ref_aliases",
@@ -29,7 +33,19 @@ TABLES = (
     "dim_date",
 )
 
-VIEWS = ("default_as_of", "journeys_at", "journeys_now", "profiles_at", "profiles_now")
+VIEWS = (
+    "default_as_of",
+    "journeys_at",
+    "journeys_now",
+    "contracts_at",
+    "contracts_now",
+    "years_between",
+    "ladder_rungs",
+    "ladder_rung",
+    "profiles_at",
+    "profiles_now",
+    "ladder_moves",
+)
 
 INTERNAL = ("internal",)
 """What the store keeps for itself, in the schema ``internal``: no promise to users."""

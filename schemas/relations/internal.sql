@@ -13,7 +13,9 @@ CREATE TABLE internal.row_hashes (
     hash UHUGEINT NOT NULL,
     seen BIGINT NOT NULL
 );
+CREATE TABLE internal.people (customer_id VARCHAR NOT NULL, profile_id VARCHAR NOT NULL);
 
+COMMENT ON TABLE internal.people IS 'The person of each customer id that is another name of a person.';
 COMMENT ON TABLE internal.meta IS 'The store''s format version and the text of the rules in force.';
 COMMENT ON TABLE internal.offsets IS 'The next offset to read of each topic-partition: the truth about what was read.';
 COMMENT ON TABLE internal.row_hashes IS 'How often a row of a file was seen, for sources whose event_id is @hash.';

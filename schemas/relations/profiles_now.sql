@@ -8,6 +8,12 @@ COMMENT ON COLUMN profiles_now.last_at IS 'When the last touchpoint up to the in
 COMMENT ON COLUMN profiles_now.touchpoints IS 'How many touchpoints the person has up to the instant.';
 COMMENT ON COLUMN profiles_now.journeys IS 'How many journeys had begun by the instant.';
 COMMENT ON COLUMN profiles_now.purchases IS 'Touchpoints with the role purchase or contract_signed; one with both counts once.';
-COMMENT ON COLUMN profiles_now.contracts_in_force IS 'Contracts signed and not terminated; as long as no reference input tells effective dates, by the dates of those events.';
+COMMENT ON COLUMN profiles_now.referrals IS 'Touchpoints with the role referral_made.';
+COMMENT ON COLUMN profiles_now.good_reviews IS 'Reviews in the upper half of their scale: 4 or 5.';
+COMMENT ON COLUMN profiles_now.last_nps IS 'The last answer on recommending (survey nps), 0 to 10; null: none.';
+COMMENT ON COLUMN profiles_now.contracts_in_force IS 'Contracts in force at the instant: see contracts_at(as_of).';
+COMMENT ON COLUMN profiles_now.longest_in_force_years IS 'For how many years the oldest contract in force has been; 0 where none is.';
 COMMENT ON COLUMN profiles_now.unbroken_since IS 'Since when, UTC, at least one contract has been in force without a break; null where none is.';
-COMMENT ON COLUMN profiles_now.rung IS 'The highest of prospect, consumer, customer, loyal customer, advocate that holds; one who holds no contract any more is at most customer.';
+COMMENT ON COLUMN profiles_now.tenure_years IS 'Years since then; 0 where no contract is in force.';
+COMMENT ON COLUMN profiles_now.holds_nothing_any_more IS 'True where every contract that the person ever held has ended.';
+COMMENT ON COLUMN profiles_now.rung IS 'The highest rung of the loyalty ladder whose condition in [ladder] holds; prospect where none does.';

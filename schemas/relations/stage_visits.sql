@@ -19,4 +19,4 @@ COMMENT ON COLUMN stage_visits.last_at IS 'When the run''s last touchpoint occur
 COMMENT ON COLUMN stage_visits.first_event_id IS 'The run''s first touchpoint; the journey entered the stage with it where no earlier visit is in that stage.';
 COMMENT ON COLUMN stage_visits.touchpoints IS 'How many touchpoints of the stage the run has.';
 COMMENT ON COLUMN stage_visits.is_return IS 'True where the visit before is of a higher rank.';
-COMMENT ON COLUMN stage_visits.return_kind IS 'Why the person came back: claim, request, new product or other; null where it is no return. Only other is told apart so far.';
+COMMENT ON COLUMN stage_visits.return_kind IS 'Why the person came back, by the visit''s first touchpoint: claim (a claim''s role or claim_id); request (a request''s, question''s or complaint''s role, or a case_id); new product (one that the person had never named); other. Null where it is no return.';

@@ -42,7 +42,9 @@ def empty_store(kpi, run_at):
         if null == "NO":  # columns that play no part here
             connection.execute(f"ALTER TABLE touchpoints ALTER {name} DROP NOT NULL")
     connection.execute("INSERT INTO runs VALUES ('r', 'run', ?, NULL, 'done', '')", [run_at])
-    connection.execute("CREATE TEMP VIEW history AS SELECT source_offset AS rid, * FROM touchpoints")
+    connection.execute(
+        "CREATE TEMP VIEW history AS SELECT source_offset AS rid, false AS ends_holding, * FROM touchpoints"
+    )
     for statement in create_statements(kpi):
         connection.execute(statement)
     return connection

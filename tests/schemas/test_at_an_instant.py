@@ -1,86 +1,103 @@
-"""Journeys and persons as they stood at an instant."""
+"""Journeys, contracts and persons as they stood at an instant."""
 
 import random
 from datetime import datetime, timedelta
+from functools import cache
 
-import duckdb
 import pytest
 
-from parcours.schemas import relations
+from loading import Loader, hashed
 from parcours.schemas.config import STAGES
-from parcours.transforms.journeys import BUILT, JourneyRules, build_journeys
+from reference import Channel, EventType, Options
 
 NOW = datetime(2024, 6, 1)
 
-DEFAULTS = {"profile_id": "C1", "identified": True, "event_type": "x", "roles": [], "channel": "site"}
+SIGNED, RENEWED, TERMINATED = "contract_signed", "contract_renewed", "contract_terminated"
 
 
-def store(rows):
+@cache
+def loader(number):
+    """A store; made once, because that takes longer than most tests."""
+    return Loader()
+
+
+def store(rows, number=0, **options):
     """A store in memory that holds these touchpoints and what is derived from them."""
-    connection = duckdb.connect()
-    for name in (*relations.TABLES, *relations.VIEWS):
-        connection.execute(relations.statement(name))
-    for name, _, null, *_ in connection.execute("DESCRIBE touchpoints").fetchall():
-        if null == "NO":  # columns that play no part here
-            connection.execute(f"ALTER TABLE touchpoints ALTER {name} DROP NOT NULL")
-    for number, fields in enumerate(rows):
-        row = {"event_id": f"e{number:04}", "source_offset": number, **DEFAULTS, **fields}
-        places = ", ".join("?" * len(row))
-        connection.execute(f"INSERT INTO touchpoints ({', '.join(row)}) VALUES ({places})", [*row.values()])
-    connection.execute("INSERT INTO runs VALUES ('r', 'run', ?, NULL, 'done', '')", [NOW])
-    derive(connection, "true")
-    for name in BUILT:
-        connection.execute(f"INSERT INTO {name} BY NAME FROM built_{name}")
-    return connection
-
-
-def derive(connection, where):
-    """Build from the touchpoints that fit, into temporary tables."""
-    connection.execute(
-        f"CREATE OR REPLACE TEMP VIEW history AS"
-        f" SELECT source_offset AS rid, * FROM touchpoints WHERE {where}"
-    )
-    build_journeys(connection, JourneyRules(gap=timedelta(days=60), end_on=("left",)))
-
-
-def test_journeys_at_are_those_built_from_what_had_occurred():
-    """At any instant journeys_at gives what a build from the touchpoints up to it would."""
-    choose = random.Random(7)
-    connection = store(
+    rows = list(rows)
+    kinds = {(row.get("stage"), row.get("roles", ())) for row in rows}
+    events = [
         {
-            "profile_id": choose.choice(["C1", "C2", "C3", "C4"]),
-            "occurred_at": NOW - timedelta(days=choose.randrange(700), hours=choose.randrange(2)),
-            "stage": choose.choice([None, *STAGES]),
-            "channel": choose.choice(["site", "agency"]),
-            "event_type": choose.choice(["x"] * 9 + ["left"]),
+            "event_id": f"e{n:04}",
+            "customer_id": "C1",
+            "event_type": f"{row.get('stage')} {row.get('roles', ())}",
+            "channel": "site",
+            "source_name": "world",
+            "source_topic": "touchpoints",
+            "source_partition": 0,
+            "source_offset": n,
+            **{name: value for name, value in row.items() if name not in ("stage", "roles")},
         }
-        for _ in range(120)
-    )
-    for days in (0, 3, 100, 200, 350, 500, 650, 699, 800):
-        at = f"TIMESTAMP '{NOW - timedelta(days=days)}'"
-        derive(connection, f"occurred_at <= {at}")
-        difference = connection.execute(
-            f"""
-            FROM (FROM (SELECT * EXCLUDE (closed) FROM journeys_at({at})) EXCEPT ALL FROM built_journeys)
-            UNION ALL
-            FROM (FROM built_journeys EXCEPT ALL FROM (SELECT * EXCLUDE (closed) FROM journeys_at({at})))
-            """
-        ).fetchall()
-        assert [] == difference
-        assert (
-            []
-            == connection.execute(
-                f"FROM journeys_at({at}) WHERE closed <> (ended_by IS NOT NULL OR closes_at < {at})"
-            ).fetchall()
-        )
+        for n, row in enumerate(rows)
+    ]
+    made = loader(number)
+    made.empty()
+    types = {f"{stage} {roles}": EventType(stage, roles) for stage, roles in kinds}
+    made.load([hashed(events)], Options(events=types, channels={"site": Channel("digital")}, **options))
+    made.connection.execute("UPDATE runs SET started_at = ?", [NOW])
+    return made.connection
 
 
 def did(days, *roles, **fields):
     """A touchpoint with roles, ``days`` before now."""
-    return {"occurred_at": NOW - timedelta(days=days), "roles": list(roles), **fields}
+    return {"occurred_at": NOW - timedelta(days=days), "roles": roles, **fields}
 
 
-SIGNED = "contract_signed"
+def difference(one, two, query_one, query_two):
+    """What is in one answer only, of two stores."""
+    rows = [
+        connection.execute(query).fetchall() for connection, query in ((one, query_one), (two, query_two))
+    ]
+    first, second = (sorted(map(repr, found)) for found in rows)
+    return [row for row in first if row not in second] + [row for row in second if row not in first]
+
+
+def test_what_is_asked_of_an_instant_is_what_a_store_of_then_would_hold():
+    """At any instant journeys, contracts and persons are those built from the touchpoints up to it."""
+    choose = random.Random(7)
+
+    def something(number):
+        contract = choose.choice([None, *(f"K{n}" for n in range(12))])
+        roles = choose.choice([(), (SIGNED,), (RENEWED,), (TERMINATED,)]) if contract else ()
+        return {
+            "event_id": f"e{number:04}",
+            "customer_id": f"C{int(contract[1:]) % 4}" if contract else choose.choice(["C0", "C1", "C2"]),
+            "contract_id": contract,
+            "occurred_at": NOW - timedelta(days=choose.randrange(700), hours=choose.randrange(2)),
+            "stage": choose.choice([None, *STAGES]),
+            "channel": choose.choice(["site", "agency"]),
+            "roles": roles,
+            "attributes": [
+                {"key": key, "value": f"{NOW - timedelta(days=choose.randrange(700)):%Y-%m-%d}"}
+                for key in ("effective_from", "effective_to", "due_at")
+                if choose.random() < 0.3
+            ],
+        }
+
+    rows = [something(n) for n in range(150)]
+    options = {"gap": timedelta(days=60), "end_on": ("last_contract_ended",)}
+    whole = store(rows, **options)
+    assert whole.execute("SELECT count(*) > 3 FROM journeys WHERE ended_by IS NOT NULL").fetchone()[0]
+    for days in (0, 100, 350, 500, 650, 699, 800):
+        instant = NOW - timedelta(days=days)
+        at = f"TIMESTAMP '{instant}'"
+        then = store([row for row in rows if row["occurred_at"] <= instant], 1, **options)
+        stored = "FROM journeys", f"SELECT * EXCLUDE (closed) FROM journeys_at({at})"
+        assert [] == difference(then, whole, *stored)
+        for relation in ("journeys_at", "contracts_at", "profiles_at"):
+            query = f"FROM {relation}({at})"
+            assert [] == difference(then, whole, query, query), relation
+        wrong = f"FROM journeys_at({at}) WHERE closed <> (ended_by IS NOT NULL OR closes_at < {at})"
+        assert [] == whole.execute(wrong).fetchall()
 
 
 @pytest.mark.parametrize(

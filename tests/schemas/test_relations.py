@@ -7,14 +7,21 @@ from parcours.schemas import relations
 
 ADDED = {
     "touchpoints": {"source_name", "event_key", "content_sha256"},
-    "profiles_now": {"purchases", "contracts_in_force", "unbroken_since"},
+    "profiles_now": {
+        *("purchases", "contracts_in_force", "unbroken_since", "referrals", "good_reviews", "last_nps"),
+        *("longest_in_force_years", "tenure_years", "holds_nothing_any_more"),
+    },
 }
-"""Columns beyond the contract's: the configured source, and what duplicates are found by."""
+"""Columns beyond the contract's: the configured source, what duplicates are found by, the ladder's facts."""
 
 JOURNEYS = """journey_id profile_id unit unit_key started_at last_at closes_at ended_by first_channel
     last_channel touchpoints awareness_at consideration_at purchase_at service_at loyalty_at advocacy_at
     furthest_stage current_stage returns skipped_stages days_to_purchase"""
 PROFILES = "profile_id identified first_at last_at touchpoints journeys"
+
+CONTRACTS = """contract_id profile_id customer_id product held_from signed_at signed_by effective_from
+    effective_to due_at terminated_at terminated_by termination_effective_to initiator reason renewed_at
+    annual_premium currency"""
 
 LOADED = "valid_from attributes source_name source_topic source_partition source_offset run_id"
 
@@ -34,6 +41,12 @@ PROMISED = {
         seconds_since_previous visit_id""",
     "stage_visits": """journey_id position stage entered_at last_at first_event_id touchpoints is_return
         return_kind""",
+    "contracts": CONTRACTS,
+    "quotes": """quote_id profile_id product channel quoted_at quoted_by value currency bound_at bound_by
+        contract_id""",
+    "claims": "claim_id profile_id contract_id product opened_at opened_by closed_at reopened_at",
+    "cases": """case_id profile_id kind product channel opened_at opened_by acknowledged_at forwarded_at
+        answered_at reminded_at closed_at reopened_at matched_at""",
     "ref_customers": f"""customer_id member_since member_until region birth_year segment potential
         {LOADED}""",
     "ref_contracts": f"""contract_id customer_id product effective_from effective_to due_at annual_premium
@@ -46,9 +59,15 @@ PROMISED = {
     "run_balances": """run_id source source_topic source_partition from_offset to_offset read loaded duplicate
         quarantined suppressed demoted gap gap_reason""",
     "journeys_now": f"{JOURNEYS} closed",
+    "contracts_now": f"{CONTRACTS} began_at ended_at in_force in_force_since",
     "profiles_now": f"{PROFILES} rung",
 }
 """The columns that queries may rely on: more may be added, none may go."""
+
+SEVERAL = {"renewed_at"} | {
+    f"{step}_at" for step in ("forwarded", "answered", "reminded", "closed", "reopened")
+}
+"""What may happen several times: its instants are a list."""
 
 UNLISTED = ("quality_results", "dim_date")
 """Relations whose columns the contract leaves open."""
@@ -97,10 +116,14 @@ def test_types_are_those_promised(catalog):
             elif column == "member_since":  # a day, not an instant
                 assert type_ == "DATE"
             elif column.endswith(("_at", "_since", "_timestamp")):
-                assert type_ == "TIMESTAMP", f"{relation}.{column}"
+                expected = "TIMESTAMP[]" if column in SEVERAL else "TIMESTAMP"
+                assert expected == type_, f"{relation}.{column}"
             elif column.endswith("_id"):
                 assert type_ == "VARCHAR", f"{relation}.{column}"
-            elif column in ("cost", "amount") or (relation, column) == ("touchpoints", "value"):
+            elif column in ("cost", "amount", "annual_premium") or (relation, column) in (
+                ("touchpoints", "value"),
+                ("quotes", "value"),
+            ):
                 assert type_ == "DECIMAL(18,4)", f"{relation}.{column}"
             elif column in ("touchpoints", "journeys", "position", "returns", "attempts", "read", "loaded"):
                 assert type_ == "BIGINT", f"{relation}.{column}"

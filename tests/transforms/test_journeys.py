@@ -27,10 +27,12 @@ COLUMNS = {
     "product": "VARCHAR",
     "contract_id": "VARCHAR",
     "claim_id": "VARCHAR",
+    "case_id": "VARCHAR",
     "money_role": "VARCHAR",
     "value": "DECIMAL(18,4)",
     "currency": "VARCHAR",
     "cost": "DECIMAL(18,4)",
+    "ends_holding": "BOOLEAN",
 }
 
 DEFAULTS = {
@@ -40,6 +42,7 @@ DEFAULTS = {
     "roles": [],
     "channel": "site",
     "medium": "physical",
+    "ends_holding": False,
 }
 
 

@@ -6,7 +6,7 @@ SELECT event_key FROM touchpoints SEMI JOIN arrivals USING (event_key);
 
 -- All rows that claim a contested id. The event is the one with the smallest (occurred_at, content); a content
 -- that is in the store, or lost before, is a duplicate however often it comes.
-CREATE OR REPLACE TEMP TABLE claims AS
+CREATE OR REPLACE TEMP TABLE claimants AS
 SELECT rid, NULL::BIGINT AS stored_row, event_id, occurred_at, content_sha256
 FROM arrivals SEMI JOIN contested USING (event_key)
 UNION ALL
@@ -23,7 +23,7 @@ WITH judged AS (
         bool_or(stored_row IS NOT NULL) OVER (PARTITION BY event_id, content_sha256) AS is_stored,
         row_number() OVER (PARTITION BY event_id, content_sha256 ORDER BY rid NULLS LAST) AS nth,
         md5(event_id || chr(31) || hex(content_sha256)) AS conflict_id
-    FROM claims
+    FROM claimants
 )
 SELECT
     j.rid, j.stored_row, j.event_id, j.conflict_id,

@@ -1,0 +1,25 @@
+CREATE VIEW contracts_now AS FROM contracts_at(default_as_of());
+
+COMMENT ON VIEW contracts_now IS 'Contracts as they stand at default_as_of(): contracts, and whether each is in force.';
+COMMENT ON COLUMN contracts_now.contract_id IS 'Business key of the contract.';
+COMMENT ON COLUMN contracts_now.profile_id IS 'Who owns it: the reference input''s customer, else the person of the signing, else of the first touchpoint that names it.';
+COMMENT ON COLUMN contracts_now.customer_id IS 'The customer as given: by the reference input, else by the signing, else by the first touchpoint that names contract and customer.';
+COMMENT ON COLUMN contracts_now.product IS 'Product line: by the reference input, else by the signing, else by the first touchpoint that names contract and product.';
+COMMENT ON COLUMN contracts_now.held_from IS 'Since when it is held, UTC, in force yet or not: its first signing or renewal, else effective_from of the reference input; null: neither is known.';
+COMMENT ON COLUMN contracts_now.signed_at IS 'When the first touchpoint with the role contract_signed occurred, UTC.';
+COMMENT ON COLUMN contracts_now.signed_by IS 'The event_id of that touchpoint.';
+COMMENT ON COLUMN contracts_now.effective_from IS 'From when it is in force, UTC: by the reference input, else by the signing''s attribute of that name.';
+COMMENT ON COLUMN contracts_now.effective_to IS 'Until when it is agreed, UTC: by the reference input, else by the signing''s attribute. Only the reference input''s ends it: what was signed for a year is renewed tacitly.';
+COMMENT ON COLUMN contracts_now.due_at IS 'When it is due, UTC: by the reference input, else by the signing''s attribute.';
+COMMENT ON COLUMN contracts_now.terminated_at IS 'When the first touchpoint with the role contract_terminated occurred, UTC.';
+COMMENT ON COLUMN contracts_now.terminated_by IS 'The event_id of that touchpoint.';
+COMMENT ON COLUMN contracts_now.termination_effective_to IS 'When the termination takes effect, UTC: its attribute effective_to; null: at once.';
+COMMENT ON COLUMN contracts_now.initiator IS 'Who ended it: the termination''s attribute of that name.';
+COMMENT ON COLUMN contracts_now.reason IS 'Why it was ended: the termination''s attribute of that name.';
+COMMENT ON COLUMN contracts_now.renewed_at IS 'When touchpoints with the role contract_renewed occurred, UTC, in order; a tacit renewal sends none.';
+COMMENT ON COLUMN contracts_now.annual_premium IS 'Premium of one year, in currency: by the reference input, else the signing''s value where its money role is premium.';
+COMMENT ON COLUMN contracts_now.currency IS 'ISO 4217 code of annual_premium.';
+COMMENT ON COLUMN contracts_now.began_at IS 'When it came into force, UTC; null: not yet.';
+COMMENT ON COLUMN contracts_now.ended_at IS 'When it ceased to be in force, UTC; null: not yet.';
+COMMENT ON COLUMN contracts_now.in_force IS 'True where it has begun and not ended.';
+COMMENT ON COLUMN contracts_now.in_force_since IS 'Since when it is in force, UTC; null where it is not.';
