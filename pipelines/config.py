@@ -77,6 +77,7 @@ def read_config(
     *,
     check_files: bool = True,
     only_store: bool = False,
+    with_sources: bool = True,
 ) -> LoadedConfig:
     """Read config layers and flags into one validated config, with its secrets and warnings.
 
@@ -91,6 +92,7 @@ def read_config(
         check_files: whether the files that sources read must be there. Not for commands that only look at the
             store: loaded files may be moved away.
         only_store: leave all but ``[store]`` aside, for who looks at a store without its sources' secrets.
+        with_sources: whether to read ``[[source]]`` at all; what looks at a store by the rules needs none.
 
     Raises:
         ConfigError: something is wrong; it lists everything that is.
@@ -103,7 +105,11 @@ def read_config(
         if isinstance(data, Mistake):
             mistakes.append(data)
         else:
-            kept = {key: value for key, value in data.items() if key == "store" or not only_store}
+            kept = {
+                key: value
+                for key, value in data.items()
+                if key == "store" or not (only_store or (key == "source" and not with_sources))
+            }
             data, found = by_name(number, str(path), kept)
             mistakes += found
             layers.append(Layer(str(path), path.parent, data))

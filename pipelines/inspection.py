@@ -203,17 +203,23 @@ def config_block(found: Inspection) -> str:
     lacking = _lacking(found)
     if lacking:
         text += "\n".join(["" if "map" in kept else "[source.map]", *lacking]).lstrip("\n") + "\n"
-    if found.events:
+    return text + words_block(found.events, found.channels)
+
+
+def words_block(events: Counter[str], channels: Counter[str]) -> str:
+    """Return what to paste into ``parcours.toml`` for words that the taxonomy lacks, with their counts."""
+    text = ""
+    if events:
         text += f"\n# stage: {', '.join(STAGES)}\n"
         text += "".join(
             f'[taxonomy.events.{_key(name)}]  # {count:,} records\n# stage = ""\n# roles = []\n'
-            for name, count in found.events.most_common()
+            for name, count in events.most_common()
         )
-    if found.channels:
+    if channels:
         text += f"\n# medium: {', '.join(_MEDIA)}\n"
         text += "".join(
             f'[taxonomy.channels.{_key(name)}]  # {count:,} records\nmedium = "{_medium(name)}"  # a guess\n'
-            for name, count in found.channels.most_common()
+            for name, count in channels.most_common()
         )
     return text
 

@@ -40,7 +40,7 @@ class Change:
     after: Any
 
     def __str__(self) -> str:
-        return f"{self.key}: {_shown(self.before)} -> {_shown(self.after)}"
+        return f"{self.key}: {shown(self.before)} -> {shown(self.after)}"
 
 
 class RulesChangedError(Exception):
@@ -84,13 +84,14 @@ def difference(before: str, after: str) -> tuple[Change, ...]:
         before: the text that a store keeps.
         after: the text of a config's rules.
     """
-    return tuple(_differences((), json.loads(before), json.loads(after)))
+    return tuple(differences((), json.loads(before), json.loads(after)))
 
 
-def _differences(path: tuple[str, ...], before: Any, after: Any) -> Iterator[Change]:
+def differences(path: tuple[str, ...], before: Any, after: Any) -> Iterator[Change]:
+    """Give the changes between two values of the rules, as JSON has them, below one key."""
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         for key in sorted({*before, *after}):
-            yield from _differences((*path, key), before.get(key), after.get(key))
+            yield from differences((*path, key), before.get(key), after.get(key))
     elif before != after:
         yield Change(toml_path(path), _written(path, before), _written(path, after))
 
@@ -111,7 +112,8 @@ def change_lines(changes: Sequence[Change]) -> list[str]:
     return [*lines, f"and {left:,} more; --json has all of them"] if left else lines
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """Return one side of a change as people read it: as TOML, a long list cut."""
     if value is None:
         return "(none)"
     if isinstance(value, list) and len(value) > MOST_VALUES:

@@ -136,6 +136,7 @@ def read(
     source: Mapping[str, Any] | None = None,
     check_files: bool = False,
     only_store: bool = False,
+    with_sources: bool = True,
 ) -> LoadedConfig:
     """Load the config that the options describe, and let the session mask its secrets.
 
@@ -154,6 +155,13 @@ def read(
         overrides["store"] = {"path": database}
     if source is not None:
         overrides["source"] = [source]
-    loaded = read_config(paths, overrides, os.environ, check_files=check_files, only_store=only_store)
+    loaded = read_config(
+        paths,
+        overrides,
+        os.environ,
+        check_files=check_files,
+        only_store=only_store,
+        with_sources=with_sources,
+    )
     session.secrets = loaded.secrets
     return loaded

@@ -20,9 +20,11 @@ COMMANDS = {
     "run": "run",
     "rebuild": "rebuild",
     "rewind": "rewind",
+    "taxonomy": "taxonomy",
     "source": "source",
     "status": "status",
     "query": "query",
+    "schema": "schema",
 }
 """Command to module of this package; each module calls its own ``command``. In the order of first use."""
 
