@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from parcours.pipelines.layers import Layer, Place, is_path, near_file, origin, show_place
 from parcours.pipelines.mistakes import Mistake, nearest
 from parcours.pipelines.secrets import MASK, Secrets, looks_secret
-from parcours.schemas.config import ROLES, STAGES, Config, source_problems
+from parcours.schemas.config import LAST_CONTRACT_ENDED, ROLES, STAGES, Config, source_problems
 from parcours.schemas.references import ID_TYPES, REFERENCES, fields_of
 from parcours.schemas.touchpoint import FIELDS
 
@@ -129,9 +129,9 @@ class Checker:
             generated = entry in ("@hash", "@row") or (isinstance(entry, Mapping) and entry.get("generate"))
             if field not in fields:
                 hint = "unknown field: our field stands on the left, the source's path on the right"
-                if loads in REFERENCES and field in FIELDS.names:
+                if field in FIELDS.names:
                     key = " and ".join(REFERENCES[loads].key)
-                    hint = f"no field of {loads}, whose rows are known by {key}"
+                    hint = f"a field of touchpoints: {loads} have none; their rows are known by {key}"
                 yield self._mistake(at, hint, fields, nearest(field, fields))
             if generated:
                 if field != "event_id":
@@ -182,9 +182,10 @@ class Checker:
                 near = nearest(role, ROLES)
                 if role not in ROLES and near:
                     yield f'taxonomy > events > {name}: "{role}" is not a known role; did you mean "{near}"?'
+        words = (LAST_CONTRACT_ENDED, *ROLES)
         for word in config.journey.end_on:
-            if word not in events and word not in used and word not in ROLES:
-                near = nearest(word, [*events, *ROLES])
+            if word not in events and word not in used and word not in words:
+                near = nearest(word, [*events, *words])
                 hint = f'; did you mean "{near}"?' if near else ""
                 yield f'journey > end_on: "{word}" is no event type of the taxonomy and no role{hint}'
         for source in config.source:

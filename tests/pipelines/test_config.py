@@ -385,3 +385,27 @@ def test_words_that_would_reject_every_record_are_mistakes(write, key, value, hi
     with pytest.raises(ConfigError) as caught:
         load_config([path], {}, {}, check_files=False)
     assert hint in str(caught.value)
+
+
+def test_a_reference_input_has_fields_of_its_own(write):
+    """A mapping of contracts names contracts' fields: others are mistakes, ids made of contents too."""
+    source = FILE_SOURCE + 'loads = "contracts"\n'
+    fine = '[source.map]\ncontract_id = "no"\ndue_at = "due"\n'
+    assert "contracts" == load_config([write(source + fine)], {}, {}).source[0].loads
+    wrong = '[source.map]\neffectiv_from = "a"\nevent_id = "@hash"\ncontract_id = "@hash"\nid = "b"\n'
+    found = mistakes(write(source + wrong))
+    place = 'source "web" > map > '
+    assert {f"{place}{name}" for name in ("effectiv_from", "event_id", "contract_id", "id")} == set(found)
+    assert "effective_from" == found[f"{place}effectiv_from"].suggestion
+    assert "known by contract_id" in found[f"{place}event_id"].problem
+    assert "only event_id" in found[f"{place}contract_id"].problem
+    assert "attributes" in found[f"{place}id"].allowed
+
+
+def test_an_alias_is_of_a_known_kind_of_id(write):
+    """A constant or a look-up that gives no kind of id is a mistake, with the near spelling."""
+    lookup = '{ path = "a", lookup = { tel = "anonymousid" } }'
+    path = write(FILE_SOURCE + f'loads = "aliases"\n[source.map]\nid_type = {lookup}\n')
+    assert "anonymous_id" == mistakes(path)['source "web" > map > id_type'].suggestion
+    path = write(FILE_SOURCE + 'loads = "alias"\n')
+    assert "aliases" == mistakes(path)['source "web" > loads'].suggestion
