@@ -460,8 +460,11 @@ def worlds(
     themes: Sequence[Theme] = THEMES,
 ) -> World:
     """Rules, touchpoints whose times lie on the limits of those rules, reference records and decisions."""
-    rules = draw(options(units))
-    theme = draw(st.sampled_from(themes))
+    return draw(_world(draw(options(units)), draw(st.sampled_from(themes)), max_events, max_copies))
+
+
+@st.composite
+def _world(draw: st.DrawFn, rules: Options, theme: Theme, max_events: int = 20, max_copies: int = 6) -> World:
     cast = Cast(
         customers=draw(_some(CUSTOMERS, theme.customers)),
         devices=draw(_some(DEVICES, theme.devices)),
@@ -471,6 +474,50 @@ def worlds(
     records = draw(references(theme, cast))
     decided = draw(decisions(pairs_of(events, records["aliases"])))
     return World(rules, events, records, decided)
+
+
+@st.composite
+def crowds(draw: st.DrawFn, theme: Theme, size: int) -> World:
+    """Several worlds by the same rules as one: what loads them costs hardly more than for one.
+
+    The ids of all but the first are marked, so that the worlds have nobody in common.
+    """
+    rules = draw(options())
+    parts = [_marked(draw(_world(rules, theme)), number) for number in range(size)]
+    return World(
+        rules,
+        [event for part in parts for event in part.events],
+        {name: [r for part in parts for r in part.references[name]] for name in parts[0].references},
+        [decision for part in parts for decision in part.decisions],
+    )
+
+
+def _marked(world: World, number: int) -> World:
+    """Return a world with other ids, read from other places."""
+    ids = ("event_id", "customer_id", "anonymous_id", "contract_id", "quote_id", "claim_id", "case_id", "id")
+
+    def marked(name: str) -> str:
+        return f"{name[:126]}~{number}" if number else name
+
+    def row(fields: Event) -> Event:
+        changed = {name: marked(fields[name]) for name in ids if fields.get(name) is not None}
+        if "attributes" in fields:
+            changed["attributes"] = [
+                {**pair, "value": marked(pair["value"])} if pair["key"] == "merged_customer_id" else pair
+                for pair in fields["attributes"]
+            ]
+        if "decision_id" in fields:
+            changed["decision_id"] = marked(fields["decision_id"])
+        if "source_topic" in fields and number:
+            changed["source_topic"] = f"{number}/{fields['source_topic']}"
+        return {**fields, **changed}
+
+    return World(
+        world.options,
+        [row(event) for event in world.events],
+        {name: [row(record) for record in records] for name, records in world.references.items()},
+        [row(decision) for decision in world.decisions],
+    )
 
 
 def _some(words: Sequence[str], size: tuple[int, int]) -> st.SearchStrategy[list[str]]:

@@ -24,7 +24,7 @@ def journeys_at(tables: Tables, as_of: datetime, options: Options) -> list[Row]:
 
 
 def contracts_at(tables: Tables, as_of: datetime) -> list[Row]:
-    """Return the contracts at an instant, but for those known to begin later.
+    """Return the contracts that were held, in force or terminated by an instant.
 
     A contract begins at its effective date, else when it was first held. It ends at the effective date
     of a termination that had happened by then, else at the termination, else at the end that the
@@ -35,8 +35,8 @@ def contracts_at(tables: Tables, as_of: datetime) -> list[Row]:
     for contract in tables.contracts:
         known = tables.newest_contracts.get(contract["contract_id"], {})
         row = known_by(contract, known, as_of)
-        firsts = [at for at in (contract["held_from"], known.get("effective_from")) if at is not None]
-        if firsts and min(firsts) > as_of:
+        since = (contract["held_from"], known.get("effective_from"), contract["terminated_at"])
+        if not any(at is not None and at <= as_of for at in since):
             continue
         ends = known.get("effective_to")
         if row["terminated_at"] is not None:
