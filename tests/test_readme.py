@@ -52,6 +52,7 @@ def test_they_do_what_the_text_says(ran):
         "done: read 20,004 = loaded 19,403" in done.stdout
     )  # the simulated events, and three of the agency's
     assert "nothing to do" in done.stdout  # the second run
+    assert "done: read 3 = loaded 2 + duplicate 0 + quarantined 1" in done.stdout  # the contracts
     assert "done: read 20,000 = loaded 0" in done.stdout  # after the rewind
     assert (folder / "stage_visits.csv").read_text().startswith("journey_id,position,stage,")
 
