@@ -3,10 +3,10 @@
 from kafka import KafkaProducer
 
 
-def produce(broker, topic, values, *, timestamp=None, keyed=True):
+def produce(broker, topic, values, *, timestamp=None, keyed=True, partitions=None):
     """Send values to a topic's partitions in turn, and wait until the broker has all of them."""
     producer = KafkaProducer(bootstrap_servers=broker.bootstrap, linger_ms=20, acks="all")
-    partitions = sorted(producer.partitions_for(topic))
+    partitions = partitions or sorted(producer.partitions_for(topic))
     for number, value in enumerate(values):
         key = f"key {number}".encode() if keyed else None
         where = partitions[number % len(partitions)]

@@ -1,7 +1,8 @@
-"""Runs on a real topic whose broker goes away, whose log grows, is rewound, or loses records."""
+"""Runs on a real topic whose broker goes away, whose log grows, widens, is rewound, or loses records."""
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -13,10 +14,11 @@ from kafka import TopicPartition
 from topics import produce
 
 from parcours.pipelines import runs
-from parcours.pipelines.cli.exits import run_guarded
+from parcours.pipelines.cli.exits import describe, run_guarded
 from parcours.pipelines.cli.root import root
 from parcours.pipelines.observe import SilentObserver
 from parcours.pipelines.simulate import simulate
+from parcours.transforms.sources.contract import LogStoppedError
 from stores import assert_balanced, assert_same_stores, config_of, load, one, rows, topic_source, write_toml
 
 pytestmark = pytest.mark.kafka
@@ -159,3 +161,77 @@ def test_log_that_lost_unread_records(lines, kafka, tmp_path, capsys):
     gap = "SELECT from_offset, to_offset, read, gap, gap_reason FROM run_balances WHERE gap > 0"
     assert [(400, 1_000, 300, 300, "retention: offsets 400 to 699 are gone")] == rows(store, gap)
     assert_balanced(store)
+
+
+class Loss(SilentObserver):
+    """Takes records from a topic when the first slice begins to read; counts the attempts."""
+
+    def __init__(self, broker, topic, before):
+        self._broker, self._place, self._before = broker, TopicPartition(topic, 0), before
+        self.attempts = 0
+
+    def begin(self, step):
+        """Delete the records between the plan and the read."""
+        if step == "ingest":
+            self.attempts += 1
+            self._broker.admin.delete_records({self._place: self._before})
+
+
+def test_records_lost_while_they_are_read(lines, kafka, tmp_path):
+    """A worker that is stopped by the log stops the run at once, as the plan would: with exit code 5."""
+    kafka.create_topic("lost", 1)
+    produce(kafka, "lost", lines[:400])
+    config = config_of(tmp_path / "store.duckdb", topic_source(kafka.bootstrap, "lost"))
+    loss = Loss(kafka, "lost", 150)
+    with pytest.raises(LogStoppedError, match=r'^source "topic", .* begins at 150 .*on_gap') as stopped:
+        load(config, loss)
+    assert 5 == describe(stopped.value)[0]
+    assert 1 == loss.attempts
+    assert 0 == one(config.store.path, TOUCHPOINTS)
+    assert 250 == load(config_of(config.store.path, topic_source(kafka.bootstrap, "lost"))).read
+
+
+def test_a_registry_that_does_not_answer(kafka, tmp_path, capsys):
+    """A worker that finds a source unavailable ends the run with exit code 3, and no record is refused."""
+    kafka.create_topic("registered", 1)
+    produce(kafka, "registered", [b"\0\0\0\0\1..."])
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        nowhere = f"http://127.0.0.1:{closed.getsockname()[1]}"
+        source = topic_source(kafka.bootstrap, "registered", "avro-confluent", schemas=nowhere)
+        config = config_of(tmp_path / "store.duckdb", source)
+        assert 3 == run_guarded(root, ["run", "--config", str(write_toml(config, tmp_path))])
+    assert f"error: no schema registry answers at {nowhere}" in capsys.readouterr().err
+    assert 0 == one(config.store.path, "SELECT count(*) FROM quarantine")
+
+
+def test_partitions_added_between_runs(lines, kafka, tmp_path):
+    """New partitions are read from their beginning; empty ones, old and new, hold nothing up.
+
+    No consumer group is made that could decide what is read.
+    """
+    kafka.create_topic("widened", 3)
+    produce(kafka, "widened", lines[:300], partitions=[0, 1])
+    store = tmp_path / "store.duckdb"
+    config = config_of(store, topic_source(kafka.bootstrap, "widened"))
+    assert 300 == load(config).read
+    kafka.admin.create_partitions({"widened": 5})
+    kafka.admin.wait_for_topics(["widened"])
+    produce(kafka, "widened", lines[300:600], partitions=[1, 3])
+    assert 300 == load(config).read
+    assert load(config).nothing_to_do
+    offsets = "SELECT partition, next_offset FROM internal.offsets ORDER BY ALL"
+    assert [(0, 150), (1, 300), (2, 0), (3, 150), (4, 0)] == rows(store, offsets)
+    assert [] == kafka.admin.list_groups()
+    assert_balanced(store)
+
+
+@pytest.mark.parametrize("setting", ["group_id", "enable_auto_commit", "session_timeout_ms"])
+def test_settings_of_consumer_groups_are_refused(kafka, tmp_path, capsys, setting):
+    """Offsets are ours: a setting that a group would need is a mistake, named with its reason."""
+    source = topic_source(kafka.bootstrap, "any", kafka={setting: 1})
+    config = write_toml(config_of(tmp_path / "store.duckdb", source), tmp_path)
+    assert 3 == run_guarded(root, ["run", "--config", str(config)])
+    said = capsys.readouterr().err
+    assert f'source "topic" > kafka > {setting}' in said
+    assert "exactly once" in said or "reads without one" in said
