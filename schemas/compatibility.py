@@ -25,6 +25,7 @@ PROMOTIONS = {
 """What a reader may read a type as, beside the type itself."""
 
 _NAMED = ("record", "error", "enum", "fixed")
+_COMPLEX = (*_NAMED, "array", "map")
 
 _CLOCKS = ("timestamp-millis", "timestamp-micros", "timestamp-nanos")
 
@@ -137,7 +138,10 @@ def resolved(schema: Any, named: Mapping[str, Any]) -> Any:
     """Give a type as a dict with its ``type``, names followed; a union as the list of its branches."""
     while not isinstance(schema, list):
         kind = schema["type"] if isinstance(schema, dict) else schema
-        if isinstance(kind, str) and kind not in named:
+        defined = (
+            isinstance(schema, dict) and isinstance(kind, str) and kind in _COMPLEX
+        )  # an enum may be called "enum"
+        if isinstance(kind, str) and (defined or kind not in named):
             return schema if isinstance(schema, dict) else {"type": schema}
         schema = named[kind] if isinstance(kind, str) else kind
     return schema
@@ -230,7 +234,9 @@ def judge(writer: Mapping[str, Any], reader: Mapping[str, Any], path: str) -> In
     """
     kind, logical, wanted = writer["type"], _logical(writer), _logical(reader)
     fault = None
-    if kind != reader["type"] and not _promotes(writer, reader):
+    if kind == "null" and reader["type"] != "null":
+        fault = ("the data may be null", f"read a union of null and {show(reader)}")
+    elif kind != reader["type"] and not _promotes(writer, reader):
         ways = PROMOTIONS.get(kind)
         others = f" or what it may be read as ({', '.join(ways)})" if ways else ""
         fault = (

@@ -47,3 +47,9 @@ def test_data():
     if not folder.is_dir():
         _unavailable(f"reference data is not at {folder}: set PARCOURS_TEST_DATA")
     return folder
+
+
+@pytest.fixture(scope="session")
+def avro_project():
+    """The folder of the Avro project's own test files, and fastavro's evolution vectors beside them."""
+    return ROOT / "tests" / "data" / "avro" / "share" / "test"

@@ -96,13 +96,17 @@ class FileAvro:
         self._reader: DatumReader | None = None
 
     def decode(self, rows: RawRows, context: bytes | None, topic: str, rejects: Rejects) -> Parts:
-        """Decode the rows of a batch.
+        """Decode the rows of a batch; without a writer schema they are what a file held that is no container.
 
         Raises:
             ValueError: the file's writer schema cannot be used.
         """
+        if context is None:
+            message = "is no Avro container: its header, with the writer schema, is not there or not Avro 1.3's"
+            rejects.add_all(rows, range(len(rows)), "undecodable", "avro.container", message)
+            return ()
         if self._reader is None or context != self._context:
-            schema = parse(context or b"", f"{topic}: the writer schema")
+            schema = parse(context, f"{topic}: the writer schema")
             self._reader, self._context = DatumReader(schema, self._wanted), context
         return self._reader.decode(rows, rejects)
 

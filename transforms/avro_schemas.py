@@ -101,6 +101,8 @@ def _recursive(schema: Any, named: Mapping[str, Any], inside: frozenset[str]) ->
         parts = [full["items"]]
     elif kind == "map":
         parts = [full["values"]]
+    elif kind in ("enum", "fixed") and isinstance(schema, dict):  # one may be called "enum"
+        parts = []
     else:
         parts = [named[kind]] if kind in named else []
     # All parts, also after a recursive one: each may have such an array.
@@ -118,7 +120,7 @@ def _takes_bytes(schema: Any, named: Mapping[str, Any], inside: frozenset[str]) 
         name = full["name"]
         parts = [] if name in inside else [item["type"] for item in full["fields"]]
         takes = any(_takes_bytes(part, named, inside | {name}) for part in parts)
-    elif isinstance(kind, str) and kind in named:
+    elif isinstance(kind, str) and kind in named and not (kind == "enum" and isinstance(schema, dict)):
         takes = _takes_bytes(named[kind], named, inside)
     else:
         takes = kind != "null"
@@ -216,6 +218,21 @@ class SchemaRegistry:
             self._known[schema_id] = None if found is None else self._parse(found, path)
         return self._known[schema_id]
 
+    def versions(self, subject: str) -> list[tuple[str, WriterSchema]]:
+        """Ask for every version of a subject: what to call it, and its schema; the oldest first.
+
+        Raises:
+            RegistryUnavailableError: as ``find``.
+            ValueError: there is no such subject, or a version is not an Avro schema.
+        """
+        path = f"/subjects/{quote(unquote(subject), safe='')}/versions"
+        numbers = self._ask(path)
+        if numbers is None:
+            raise ValueError(f'the registry at {self._base} has no subject "{unquote(subject)}"')
+        places = [f"{path}/{number}" for number in numbers]
+        answers = [(place, self._ask(place)) for place in places]
+        return [(self._base + place, self._parse(found, place)) for place, found in answers if found]
+
     def _parse(self, found: Mapping[str, Any], path: str) -> WriterSchema:
         kind = found.get("schemaType", "AVRO")
         if kind != "AVRO":
@@ -239,7 +256,8 @@ class SchemaRegistry:
             self._collect(referred, where, texts)
             texts[where] = referred["schema"]
 
-    def _ask(self, path: str) -> dict[str, Any] | None:
+    def _ask(self, path: str) -> Any:
+        """Give what the registry answers for a path: a schema, or a list; None where it has no such thing."""
         url = self._base + path
         request = Request(url, headers={"Accept": "application/vnd.schemaregistry.v1+json, application/json"})  # noqa: S310 - http and https only, see open_schemas
         if self._login:
@@ -260,7 +278,9 @@ class SchemaRegistry:
             raise RegistryUnavailableError(
                 f'no schema registry answers at {url}: {problem}; start it, or check "schemas" of the source'
             ) from error
-        if not isinstance(found, dict) or not isinstance(found.get("schema"), str):
+        if not isinstance(found, list) and not (
+            isinstance(found, dict) and isinstance(found.get("schema"), str)
+        ):
             raise RegistryUnavailableError(f'{url} answers without a "schema"; check "schemas" of the source')
         return found
 

@@ -362,9 +362,9 @@ def test_no_bytes_make_a_decoder_raise(tmp_path, values):
         decode(decoder("avro-confluent", schemas=str(tmp_path)), values)
 
 
-def containers(test_data):
+def containers(avro_project):
     """The Avro project's interoperability files whose data fastavro reads record by record."""
-    folder = test_data / "avro" / "share" / "test" / "data"
+    folder = avro_project / "data"
     return [
         folder / "weather.avro",
         folder / "weather-sorted.avro",
@@ -372,9 +372,9 @@ def containers(test_data):
     ]
 
 
-def test_the_avro_projects_files_are_read(test_data):
+def test_the_avro_projects_files_are_read(avro_project):
     """Every datum of the interoperability containers decodes to what fastavro reads."""
-    for path in containers(test_data):
+    for path in containers(avro_project):
         with path.open("rb") as file:
             reader = fastavro.reader(file)
             schema, expected = reader.writer_schema, list(reader)
@@ -384,9 +384,9 @@ def test_the_avro_projects_files_are_read(test_data):
         assert records_of(decoded) == dict(enumerate(expected)), path.name
 
 
-def test_the_avro_projects_interoperability_schema_is_read(test_data):
+def test_the_avro_projects_interoperability_schema_is_read(avro_project):
     """One record with every type, a recursive one included."""
-    schema = json.loads((test_data / "avro" / "share" / "test" / "schemas" / "interop.avsc").read_text())
+    schema = json.loads((avro_project / "schemas" / "interop.avsc").read_text())
     datum = {
         "intField": 12,
         "longField": 15234324,
@@ -408,17 +408,17 @@ def test_the_avro_projects_interoperability_schema_is_read(test_data):
     assert records_of(decoded) == {0: {**datum, **texts}}
 
 
-def test_the_avro_projects_single_object_message_is_read(test_data):
+def test_the_avro_projects_single_object_message_is_read(avro_project):
     """The ground truth of single-object encoding, written by Avro's own Java."""
-    folder = test_data / "avro" / "share" / "test" / "data" / "messageV1"
+    folder = avro_project / "data" / "messageV1"
     opened = decoder("avro-single-object", writer_schema=str(folder / "test_schema.avsc"))
     decoded = decode(opened, [(folder / "test_message.bin").read_bytes()])
     assert records_of(decoded) == {0: {"id": 42, "name": "Bill", "tags": ["dog_lover", "cat_hater"]}}
 
 
-def test_the_avro_projects_fingerprints_are_computed(test_data):
+def test_the_avro_projects_fingerprints_are_computed(avro_project):
     """Each schema of the list has the published CRC-64-AVRO; what cannot be read safely is refused."""
-    text = (test_data / "avro" / "share" / "test" / "data" / "schema-tests.txt").read_text()
+    text = (avro_project / "data" / "schema-tests.txt").read_text()
     checked = 0
     for case in text.split("<<INPUT")[1:]:
         if "<<fingerprint" not in case:
@@ -434,9 +434,9 @@ def test_the_avro_projects_fingerprints_are_computed(test_data):
     assert checked >= 10
 
 
-def test_data_of_older_writers_are_read_as_they_were_written(test_data):
+def test_data_of_older_writers_are_read_as_they_were_written(avro_project):
     """The evolution vectors: data decode by their writer schema; the mapping takes what it knows."""
-    cases = json.loads((test_data / "avro" / "fastavro_evolution_vectors.json").read_text())["cases"]
+    cases = json.loads((avro_project.parents[1] / "fastavro_evolution_vectors.json").read_text())["cases"]
     records = [case for case in cases if isinstance(case["writer_schema"], dict)]
     records = [case for case in records if case["writer_schema"]["type"] == "record"]
     assert len(records) >= 10

@@ -122,9 +122,9 @@ def test_the_byte_limit_cuts_between_records(tmp_path, bytes_):
 @pytest.mark.parametrize(
     "name", ["weather", "weather-deflate", "weather-snappy", "weather-zstd", "weather-sorted"]
 )
-def test_files_of_the_avro_project(test_data, name):
+def test_files_of_the_avro_project(avro_project, name):
     """Containers of other writers come apart into the records that fastavro reads from them."""
-    path = test_data / "avro" / "share" / "test" / "data" / f"{name}.avro"
+    path = avro_project / "data" / f"{name}.avro"
     values, _, warnings, (context,) = read(path)
     schema = fastavro.parse_schema(json.loads(context))
     expected = [json.loads(line) for line in (path.parent / "weather.json").read_text("utf-8").splitlines()]
@@ -133,9 +133,9 @@ def test_files_of_the_avro_project(test_data, name):
     assert [] == warnings
 
 
-def test_a_sync_marker_inside_the_header_is_not_one(test_data):
+def test_a_sync_marker_inside_the_header_is_not_one(avro_project):
     """The header may hold any bytes, the marker's included; blocks begin behind it."""
-    path = test_data / "avro" / "share" / "test" / "data" / "syncInMeta.avro"
+    path = avro_project / "data" / "syncInMeta.avro"
     values, _, warnings, (context,) = read(path)
     assert len(values) > 0
     for value in values:
