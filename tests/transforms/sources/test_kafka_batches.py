@@ -17,12 +17,8 @@ from kafka.record.util import calc_crc32c, decode_varint
 
 from parcours.schemas.touchpoint import RAW
 from parcours.transforms.sources import kafka_batches
-from parcours.transforms.sources.kafka_batches import (
-    Assembler,
-    Hidden,
-    _WholeBatches,
-    columns_of_records,
-)
+from parcours.transforms.sources.kafka_batches import Assembler, Hidden, _WholeBatches
+from parcours.transforms.sources.kafka_columns import columns_of_records
 
 PLACE = TopicPartition("t", 0)
 
