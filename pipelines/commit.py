@@ -14,6 +14,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from parcours.schemas.references import REFERENCES
 from parcours.transforms.canonical import canonical_json_sql
 from parcours.transforms.shapes import literal
 from parcours.transforms.sources.contract import Position
@@ -240,8 +241,11 @@ def forget_log(
 ) -> None:
     """Forget what was read of a source, or of one of its topics; what was loaded of it stays.
 
-    Runs in the caller's transaction. Records rejected until now no longer go by their place, where the next
-    run may read another record.
+    Runs in the caller's transaction. What was rejected until now, and what reference inputs hold, no longer
+    goes by its place, where the next run may read another record.
     """
-    run_sql(connection, "forget", {"source": source, "topic": topic, "run_id": run.run_id})
+    values = {"source": source, "topic": topic, "run_id": run.run_id}
+    for reference in REFERENCES.values():
+        run_sql(connection, "forget_reference", values, relation=reference.relation)
+    run_sql(connection, "forget", values)
     record_run(connection, run, now, "done")

@@ -102,7 +102,9 @@ class FileAvro:
             ValueError: the file's writer schema cannot be used.
         """
         if context is None:
-            message = "is no Avro container: its header, with the writer schema, is not there or not Avro 1.3's"
+            message = (
+                "is no Avro container: its header, with the writer schema, is not there or not Avro 1.3's"
+            )
             rejects.add_all(rows, range(len(rows)), "undecodable", "avro.container", message)
             return ()
         if self._reader is None or context != self._context:

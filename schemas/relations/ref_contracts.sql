@@ -29,6 +29,6 @@ COMMENT ON COLUMN ref_contracts.valid_from IS 'Since when the row holds, UTC; nu
 COMMENT ON COLUMN ref_contracts.attributes IS 'Other fields of the record, sorted by key.';
 COMMENT ON COLUMN ref_contracts.source_name IS 'The configured source.';
 COMMENT ON COLUMN ref_contracts.source_topic IS 'The Kafka topic, or the file''s path below the source''s root.';
-COMMENT ON COLUMN ref_contracts.source_partition IS 'The Kafka partition; 0 for files.';
+COMMENT ON COLUMN ref_contracts.source_partition IS 'The Kafka partition; 0 for files. 1,000,000 lower for each reset of the source since it was read.';
 COMMENT ON COLUMN ref_contracts.source_offset IS 'The Kafka offset, or the record''s ordinal in its file, from 0.';
 COMMENT ON COLUMN ref_contracts.run_id IS 'The run that loaded the row.';

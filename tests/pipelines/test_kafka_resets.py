@@ -114,3 +114,25 @@ def test_another_cluster_at_the_same_address(lines, kafka, kafka_service, tmp_pa
     assert len(known) == one(config.store.path, "SELECT count(*) FROM touchpoints")
     assert len(old) + len(new) == one(config.store.path, "SELECT sum(read) FROM run_balances")
     assert_balanced(config.store.path)
+
+
+def test_a_reference_input_from_a_topic_made_again(kafka, tmp_path):
+    """What the old log said stands until the new one says otherwise, whatever their places."""
+
+    def customer(name, region):
+        return json.dumps({"customer_id": name, "region": region}).encode()
+
+    kafka.create_topic("members")
+    produce(kafka, "members", [customer("ada", "north"), customer("bob", "west"), customer("cy", "east")])
+    source = topic_source(kafka.bootstrap, "members", loads="customers")
+    config = config_of(tmp_path / "store.duckdb", source)
+    load(config)
+    kafka.delete_topic("members")
+    kafka.create_topic("members")
+    produce(kafka, "members", [customer("cy", "south")])
+    runs.reset(config, "topic", confirm=lambda _: None)
+    load(config)
+    regions = "SELECT customer_id, region FROM ref_customers ORDER BY ALL"
+    assert [("ada", "north"), ("bob", "west"), ("cy", "south")] == rows(config.store.path, regions)
+    kept = "SELECT sum(loaded) - sum(demoted) FROM run_balances"
+    assert 3 == one(config.store.path, kept)
