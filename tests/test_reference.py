@@ -11,7 +11,16 @@ from pathlib import Path
 import pytest
 
 import reference
-from reference import Channel, EventType, Options, build, stage_conversion
+from reference import (
+    Channel,
+    EventType,
+    Options,
+    build,
+    contracts_at,
+    ladder_moves,
+    profiles_at,
+    stage_conversion,
+)
 
 NOON = datetime(2024, 3, 1, 12)
 MINUTE = timedelta(minutes=1)
@@ -26,9 +35,13 @@ RULES = {
         "bought": EventType("purchase", ("purchase",), "revenue"),
         "claim": EventType("service", ("claim_opened",)),
         "ended": EventType("service", ("contract_terminated",)),
-        "renewed": EventType("loyalty"),
+        "renewed": EventType("loyalty", ("contract_renewed",)),
         "praised": EventType("advocacy", ("review_posted",)),
         "logged_in": EventType(),
+        "merged": EventType(None, ("customer_merged",)),
+        "asked": EventType("service", ("question_asked",)),
+        "answered": EventType("service", ("question_answered",)),
+        "referred": EventType("advocacy", ("referral_made",)),
     },
     "channels": {
         "site": Channel("digital"),
@@ -83,6 +96,26 @@ def decision(kind, id_, customer_id, at=NOON, decision_id="1"):
         "id": id_,
         "customer_id": customer_id,
     }
+
+
+_places = count()
+
+
+def record(**fields):
+    """Return one record of a reference input; each is read from further behind than the one before."""
+    place = {"source_name": "r", "source_topic": "r.csv", "source_partition": 0}
+    return {"valid_from": None, **place, "source_offset": next(_places), **fields}
+
+
+def alias(id_, customer_id, id_type="customer_id", **fields):
+    """Return one alias."""
+    return record(id_type=id_type, id=id_, customer_id=customer_id, **fields)
+
+
+def merging(merged, into, at=NOON, **fields):
+    """Return the touchpoint that says who was merged into whom."""
+    pair = {"key": "merged_customer_id", "value": merged}
+    return event(at, "merged", customer_id=into, attributes=[pair], **fields)
 
 
 def profile_of(tables, event_id):
@@ -306,6 +339,370 @@ class TestIdentity:
         tables = build([event(customer_id="NA"), event(anonymous_id="NA")], rules())
 
         assert {"NA", "anon:NA"} == {row["profile_id"] for row in tables.profiles}
+
+
+class TestReferences:
+    """Which record of a reference input counts."""
+
+    def test_of_one_key_and_valid_from_the_record_from_furthest_behind_counts(self):
+        """By topic as a text, then by offset as a number; in any order of arrival."""
+        rows = [
+            record(contract_id="k", customer_id="1", source_topic="9.csv", source_offset=1),
+            record(contract_id="k", customer_id="2", source_topic="10.csv", source_offset=99),
+            record(contract_id="k", customer_id="3", source_topic="9.csv", source_offset=10),
+            record(contract_id="k", customer_id="4", source_topic="9.csv", source_offset=9),
+            record(contract_id="k", customer_id="5", valid_from=NOON, source_topic="1.csv"),
+        ]
+
+        for arrival in permutations(rows):
+            tables = build([], rules(), {"contracts": list(arrival)})
+            assert {"3", "5"} == {row["customer_id"] for row in tables.ref_contracts}
+            assert ["5"] == [row["profile_id"] for row in tables.contracts]
+
+
+class TestPeople:
+    """Customer ids that are one person."""
+
+    @pytest.mark.parametrize(
+        ("links", "person"),
+        [
+            ([("A", "B", 1)], "B"),
+            ([("A", "B", 1), ("B", "C", 2)], "C"),
+            ([("A", "B", 2), ("B", "C", 1)], "C"),
+            ([("A", "B", 1), ("B", "A", 2)], "A"),
+            ([("A", "B", 2), ("B", "A", 1)], "B"),
+            ([("A", "B", 1), ("B", "A", 1)], "A"),
+            ([("A", "B", 1), ("B", "C", 2), ("C", "A", 3)], "A"),
+            ([("A", "B", 1), ("A", "C", 2)], "C"),
+            ([("A", "B", 2), ("A", "C", 1)], "B"),
+            ([("A", "B", 1), ("D", "C", 1), ("D", "A", 0)], "B"),
+            ([("A", "B", None), ("A", "C", 1)], "C"),
+            ([("B", "A", 3), ("C", "B", 1), ("C", "D", 2)], "A"),
+        ],
+    )
+    def test_the_name_of_a_person(self, links, person):
+        """Who has no other name; of several who was linked to last, then the smaller: (A, B, day)."""
+        aliases = [
+            alias(one, other, valid_from=None if day is None else NOON + day * DAY)
+            for one, other, day in links
+        ]
+        ids = sorted({name for one, other, _ in links for name in (one, other)})
+        events = [event(customer_id=name, event_id=name) for name in ids]
+
+        tables = build(events, rules(), {"aliases": aliases})
+
+        assert {person} == {row["profile_id"] for row in tables.touchpoints}
+        assert [{"customer_id": name, "profile_id": person} for name in ids if name != person] == sorted(
+            tables.people, key=lambda row: row["customer_id"]
+        )
+
+    def test_a_merge_is_a_touchpoint_that_names_the_merged_one(self):
+        """Its customer goes on; without the attribute, or with its own id, it merges nobody."""
+        tables = build(
+            [
+                merging("B", "A", event_id="m"),
+                merging("A", "A"),
+                event(event_type="merged", customer_id="A"),
+                event(NOON + DAY, customer_id="B", event_id="b"),
+            ],
+            rules(),
+        )
+
+        assert [("merge", "B", "A", "m", NOON, "active")] == [
+            tuple(
+                row[name]
+                for name in ("kind", "other_customer_id", "customer_id", "event_id", "linked_at", "status")
+            )
+            for row in tables.identity_links
+        ]
+        assert "A" == profile_of(tables, "b")
+        assert "B" == next(row["customer_id"] for row in tables.touchpoints if row["event_id"] == "b")
+
+    def test_a_device_counts_persons_not_ids(self):
+        """Two ids of one person are within a limit of one; the device goes to that person."""
+        events = [
+            event(NOON, customer_id="A", anonymous_id="d"),
+            event(NOON + DAY, customer_id="B", anonymous_id="d"),
+            event(NOON, anonymous_id="d", event_id="x"),
+        ]
+
+        apart = build(events, rules(max_customers_per_device=1))
+        together = build(events, rules(max_customers_per_device=1), {"aliases": [alias("A", "B")]})
+
+        assert ("anon:d", "B") == (profile_of(apart, "x"), profile_of(together, "x"))
+
+    def test_on_a_tie_of_two_links_the_smaller_person_holds(self):
+        """Not the smaller customer id: Z is another name of B."""
+        events = [
+            event(NOON, customer_id="Z", anonymous_id="d"),
+            event(NOON, customer_id="C", anonymous_id="d"),
+            event(NOON, anonymous_id="d", event_id="x"),
+        ]
+
+        assert "C" == profile_of(build(events, rules()), "x")
+        assert "B" == profile_of(build(events, rules(), {"aliases": [alias("Z", "B")]}), "x")
+
+    def test_an_alias_of_a_device_is_one_more_link(self):
+        """At its valid_from, or else at the beginning of 2000."""
+        events = [
+            event(datetime(2000, 1, 1), anonymous_id="d", event_id="old"),
+            event(NOON - MICRO, anonymous_id="d", event_id="before"),
+            event(NOON + DAY, customer_id="B", anonymous_id="d"),
+        ]
+        early, late = alias("d", "A", "anonymous_id"), alias("d", "C", "anonymous_id", valid_from=NOON)
+
+        tables = build(events, rules(), {"aliases": [early, late]})
+
+        assert ("A", "C") == (profile_of(tables, "old"), profile_of(tables, "before"))
+
+    def test_the_last_decision_of_a_pair_holds(self):
+        """By instant, then by id; for customers whichever is named first, for devices the device."""
+        events = [
+            event(NOON, customer_id="A", anonymous_id="d"),
+            event(NOON, anonymous_id="d", event_id="x"),
+            event(customer_id="B", event_id="b"),
+        ]
+        aliases = {"aliases": [alias("B", "A")]}
+
+        def persons(*decisions):
+            tables = build(events, rules(), aliases, decisions)
+            return profile_of(tables, "b"), profile_of(tables, "x")
+
+        assert ("A", "A") == persons(decision("unlink", "A", "d"))
+        assert ("B", "A") == persons(decision("unlink", "B", "A"))
+        assert ("B", "A") == persons(decision("unlink", "A", "B"))
+        assert ("A", "anon:d") == persons(decision("unlink", "d", "A"))
+        assert ("A", "A") == persons(
+            decision("unlink", "B", "A"), decision("relink", "A", "B", decision_id="2")
+        )
+        assert ("B", "A") == persons(
+            decision("relink", "B", "A", NOON), decision("unlink", "B", "A", NOON + MICRO, "0")
+        )
+
+
+class TestContracts:
+    """What a contract's events and reference rows say together."""
+
+    def contract(self, events, records=(), as_of=None):
+        """Return the only contract, as stored or as at an instant."""
+        tables = build(events, rules(), {"contracts": list(records)})
+        (row,) = tables.contracts if as_of is None else contracts_at(tables, as_of)
+        return row
+
+    def test_the_reference_wins_over_the_signing_and_the_newest_row_over_older_ones(self):
+        """Where the newest row is silent, the signing speaks."""
+        pairs = [
+            {"key": "effective_from", "value": "2024-04-01"},
+            {"key": "due_at", "value": "2025-04-01T00:00+02:00"},
+        ]
+        events = [
+            event(NOON, "quote", contract_id="k", customer_id="B", product="home"),
+            event(NOON + DAY, "signed", contract_id="k", customer_id="B", attributes=pairs, event_id="s"),
+        ]
+        records = [
+            record(contract_id="k", customer_id="A", effective_from=NOON, product="auto"),
+            record(contract_id="k", customer_id="C", effective_from=NOON + 9 * DAY, valid_from=NOON),
+        ]
+
+        row = self.contract(events, records)
+
+        assert ("C", "C", "home") == (row["profile_id"], row["customer_id"], row["product"])
+        assert (NOON + DAY, NOON + DAY, "s") == (row["held_from"], row["signed_at"], row["signed_by"])
+        assert (NOON + 9 * DAY, datetime(2025, 3, 31, 22)) == (row["effective_from"], row["due_at"])
+
+    def test_without_a_reference_the_signing_says_whose_it_is_else_the_first_event(self):
+        """A quote of another person before the signing does not."""
+        events = [
+            event(NOON, "quote", contract_id="k", customer_id="B"),
+            event(NOON + DAY, "signed", contract_id="k", customer_id="A"),
+        ]
+
+        assert "A" == self.contract(events)["profile_id"]
+        assert "B" == self.contract(events[:1])["profile_id"]
+
+    def test_the_first_of_several_terminations_counts(self):
+        """At one instant the smaller event_id."""
+        events = [
+            event(NOON + DAY, "ended", contract_id="k", event_id="1"),
+            event(NOON, "ended", contract_id="k", event_id="3"),
+            event(NOON, "ended", contract_id="k", event_id="2"),
+        ]
+
+        assert ("2", NOON) == tuple(
+            self.contract(events)[name] for name in ("terminated_by", "terminated_at")
+        )
+
+    def test_in_force_from_its_beginning_to_before_its_end(self):
+        """Signed at noon for the day after; terminated on the third day with effect from the fifth."""
+        starts = [{"key": "effective_from", "value": (NOON + DAY).isoformat()}]
+        ends = [{"key": "effective_to", "value": (NOON + 5 * DAY).isoformat()}]
+        events = [
+            event(NOON, "signed", contract_id="k", attributes=starts),
+            event(NOON + 3 * DAY, "ended", contract_id="k", attributes=ends),
+        ]
+
+        def at(instant):
+            row = self.contract(events, as_of=instant)
+            return row["in_force"], row["in_force_since"], row["ended_at"]
+
+        assert (False, None, None) == at(NOON)
+        assert (True, NOON + DAY, None) == at(NOON + DAY)
+        assert (True, NOON + DAY, None) == at(NOON + 5 * DAY - MICRO)
+        assert (False, None, NOON + 5 * DAY) == at(NOON + 5 * DAY)
+
+    def test_what_was_agreed_at_the_signing_does_not_end_a_contract_and_the_reference_does(self):
+        """A contract is renewed tacitly, unless the insurer's own file says that it ended."""
+        until = [{"key": "effective_to", "value": "2025-03-01"}]
+        events = [event(NOON, "signed", contract_id="k", attributes=until)]
+        over = record(contract_id="k", customer_id="Ada", effective_to=datetime(2025, 3, 1))
+
+        assert self.contract(events, as_of=datetime(2026, 1, 1))["in_force"]
+        assert not self.contract(events, [over], as_of=datetime(2026, 1, 1))["in_force"]
+
+
+class TestLastContract:
+    """The termination that leaves nothing ends a journey, unless the rules say otherwise."""
+
+    def ends(self, events, records=(), **changes):
+        """Return the events that ended journeys."""
+        tables = build(events, rules(**changes), {"contracts": list(records)})
+        return {row["ended_by_event"] for row in tables.journeys} - {None}
+
+    def held(self, key, from_=NOON, until=None, **fields):
+        """Return the signing of a contract, and its termination where it has one."""
+        events = [event(from_, "signed", contract_id=key, event_id=f"{key} signed", **fields)]
+        if until is not None:
+            events.append(event(until, "ended", contract_id=key, event_id=f"{key} ended", **fields))
+        return events
+
+    def test_the_last_of_two_ends_it(self):
+        """The first termination leaves another contract."""
+        events = self.held("1", until=NOON + DAY) + self.held("2", until=NOON + 2 * DAY)
+
+        assert {"2 ended"} == self.ends(events)
+        assert set() == self.ends(events, end_on=())
+
+    def test_two_at_one_instant_both_leave_nothing(self):
+        """The first of them in order ends the journey."""
+        events = self.held("1", until=NOON + DAY) + self.held("2", until=NOON + DAY)
+
+        assert {"1 ended"} == self.ends(events)
+
+    @pytest.mark.parametrize(("offset", "ended"), [(-MICRO, set()), (MICRO * 0, set()), (MICRO, {"1 ended"})])
+    def test_a_contract_counts_from_the_instant_of_its_signing(self, offset, ended):
+        """Signed at the very instant of the termination, it is held."""
+        events = self.held("1", until=NOON + DAY) + self.held("2", from_=NOON + DAY + offset)
+
+        assert ended == self.ends(events)
+
+    @pytest.mark.parametrize(("offset", "ended"), [(MICRO, set()), (MICRO * 0, {"1 ended"})])
+    def test_a_contract_that_the_reference_ends_is_not_held(self, offset, ended):
+        """Over at the very instant of the termination, it does not count."""
+        events = self.held("1", until=NOON + DAY) + self.held("2")
+        records = [record(contract_id="2", customer_id="Ada", effective_to=NOON + DAY + offset)]
+
+        assert ended == self.ends(events, records)
+
+    def test_somebody_elses_contract_ends_nothing(self):
+        """Bo terminates what the reference says is Ada's."""
+        events = self.held("1", until=NOON + DAY, customer_id="Bo")
+        records = [record(contract_id="1", customer_id="Ada")]
+
+        assert {"1 ended"} == self.ends(events)
+        assert set() == self.ends(events, records)
+
+
+class TestMatters:
+    """Quotes, claims and cases."""
+
+    def test_a_case_is_opened_answered_and_opened_again(self):
+        """A second question after the answer reopens it, one before it does not."""
+        events = [
+            event(NOON, "asked", case_id="c", anonymous_id="d", customer_id=None),
+            event(NOON + DAY, "asked", case_id="c"),
+            event(NOON + 2 * DAY, "answered", case_id="c"),
+            event(NOON + 3 * DAY, "asked", case_id="c", channel="agency"),
+        ]
+
+        (row,) = build(events, rules()).cases
+
+        assert ("Ada", "question", "site", NOON) == tuple(
+            row[name] for name in ("profile_id", "kind", "channel", "opened_at")
+        )
+        assert ([NOON + 2 * DAY], [NOON + 3 * DAY]) == (row["answered_at"], row["reopened_at"])
+
+    def test_a_quote_is_bound_by_the_signing_that_names_it(self):
+        """With the contract that was signed."""
+        money = {"value": Decimal("5.0000"), "currency": "EUR"}
+        events = [
+            event(NOON, "quote", quote_id="q", product="auto", **money),
+            event(NOON + DAY, "signed", quote_id="q", contract_id="k", event_id="s"),
+        ]
+
+        (row,) = build(events, rules()).quotes
+
+        assert ("auto", NOON, Decimal("5.0000"), NOON + DAY, "s", "k") == tuple(
+            row[name] for name in ("product", "quoted_at", "value", "bound_at", "bound_by", "contract_id")
+        )
+
+
+class TestLadder:
+    """Rungs at an instant."""
+
+    def rung(self, events, as_of, **changes):
+        """Return Ada's rung."""
+        (row,) = profiles_at(build(events, rules(**changes)), as_of, rules(**changes))
+        return row["rung"]
+
+    @pytest.mark.parametrize(
+        ("since", "rung"),
+        [(365 * DAY, "consumer"), (365 * DAY + MICRO, "customer"), (3 * 365 * DAY + DAY, "loyal customer")],
+    )
+    def test_years_are_the_calendars(self, since, rung):
+        """In force over a year, not for a year; unbroken for three years, the leap day counted."""
+        assert rung == self.rung([event(NOON, "signed", contract_id="k")], NOON + since)
+
+    def test_a_contract_that_follows_another_without_a_break_keeps_the_tenure(self):
+        """It begins at the instant at which the other ends; a microsecond later it begins anew."""
+        day = NOON + 700 * DAY
+        before = [event(NOON, "signed", contract_id="1"), event(day, "ended", contract_id="1")]
+        at_once, later = (event(at, "signed", contract_id="2") for at in (day, day + MICRO))
+
+        assert "loyal customer" == self.rung([*before, at_once], NOON + 4 * 366 * DAY)
+        assert "customer" == self.rung([*before, later], NOON + 4 * 366 * DAY - 700 * DAY)
+
+    def test_who_holds_nothing_any_more_is_no_advocate(self):
+        """However warmly they recommend."""
+        events = [event(NOON, "signed", contract_id="k"), event(NOON, "referred")]
+
+        assert "advocate" == self.rung(events, NOON)
+        assert "consumer" == self.rung([*events, event(NOON + DAY, "ended", contract_id="k")], NOON + DAY)
+
+    def test_the_last_answer_counts(self):
+        """Of two at one instant the greater event_id's."""
+        answers = [
+            event(NOON, "bought"),
+            event(NOON, survey="nps", score=2.0, event_id="a"),
+            event(NOON, survey="nps", score=9.0, event_id="b"),
+        ]
+
+        assert "advocate" == self.rung(answers, NOON)
+        assert "consumer" == self.rung([*answers, event(NOON + DAY, survey="nps", score=8.0)], NOON + DAY)
+
+    def test_moves_compare_two_instants(self):
+        """Up, down, and new."""
+        events = [
+            event(NOON, "signed", contract_id="k"),
+            event(NOON, "referred"),
+            event(NOON + DAY, "ended", contract_id="k"),
+            event(NOON + DAY, customer_id="Bo"),
+        ]
+
+        moves = ladder_moves(build(events, rules()), NOON, NOON + DAY, rules())
+
+        assert {("Ada", "advocate", "consumer", "down"), ("Bo", None, "prospect", "new")} == {
+            tuple(row.values()) for row in moves
+        }
 
 
 class TestOrder:
@@ -591,7 +988,7 @@ class TestStages:
         )
 
     def test_a_lower_stage_than_the_one_before_is_a_return(self):
-        """In a-p-s-p-l-a the second p and the last a go back; both are of kind other."""
+        """In a-p-s-p-l-a the second p and the last a go back; nothing says why."""
         tables = build(history("apspla"), rules())
 
         assert [None, None, None, "other", None, "other"] == [
@@ -603,6 +1000,31 @@ class TestStages:
             tables.journeys[0]["furthest_stage"],
             tables.journeys[0]["current_stage"],
         )
+
+    @pytest.mark.parametrize(
+        ("fields", "kind"),
+        [
+            ({}, "other"),
+            ({"product": "auto"}, "other"),
+            ({"product": "home"}, "new product"),
+            ({"product": "home", "case_id": "c"}, "request"),
+            ({"product": "home", "claim_id": "c", "case_id": "c"}, "claim"),
+            ({"event_type": "asked", "product": "home"}, "request"),
+            ({"event_type": "claim", "case_id": "c"}, "claim"),
+        ],
+    )
+    def test_the_first_touchpoint_of_a_return_says_its_kind(self, fields, kind):
+        """A claim before a request before a product that the person never named."""
+        events = [
+            event(NOON, "ad_seen", product="auto"),
+            event(NOON, "praised"),
+            event(NOON + DAY, **{"event_type": "quote", **fields}),
+            event(NOON + 2 * DAY, "quote", claim_id="later"),
+        ]
+
+        assert [kind] == [
+            row["return_kind"] for row in build(events, rules()).stage_visits if row["is_return"]
+        ][:1]
 
     @pytest.mark.parametrize(
         ("word", "expected"),
