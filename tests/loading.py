@@ -105,7 +105,7 @@ class Loader:
         """Forget everything that was loaded, a slice that failed half-way too."""
         with contextlib.suppress(duckdb.TransactionException):  # no slice had failed
             self.connection.execute("ROLLBACK")
-        for name in (*relations.TABLES, "internal.offsets", "internal.row_hashes"):
+        for name in (*relations.TABLES, "internal.offsets", "internal.row_hashes", "internal.people"):
             if name != "dim_date":
                 self.connection.execute(f"DELETE FROM {name}")
 
@@ -164,7 +164,13 @@ class Loader:
                     reference.rows,
                 ),
             )
-        merge(connection, config, manifests, run.run_id)
+        for decision in content.decisions:
+            connection.execute(
+                "INSERT INTO decisions VALUES ($decision_id, $decided_at, $kind, $id, $customer_id, $run_id)",
+                {**decision, "run_id": run.run_id},
+            )
+        decided = [(each["kind"], each["id"], each["customer_id"]) for each in content.decisions]
+        merge(connection, config, manifests, run.run_id, decided)
         self._build(config)
         commit.balance(connection, manifests)
         commit.check(connection, run, STARTED)
@@ -172,6 +178,16 @@ class Loader:
         counts = commit.write_ledger(connection, run, STARTED, manifests)
         connection.execute("COMMIT")
         return counts
+
+    def _decide(self, decisions: Sequence[dict[str, Any]], run: commit.RunInfo) -> list[tuple[str, str, str]]:
+        columns = ("decision_id", "decided_at", "kind", "id", "customer_id")
+        for decision in decisions:
+            values = [decision[column] for column in columns]
+            self.connection.execute(
+                f"INSERT INTO decisions({', '.join(columns)}, run_id) VALUES (?, ?, ?, ?, ?, ?)",
+                [*values, run.run_id],
+            )
+        return [(decision["kind"], decision["id"], decision["customer_id"]) for decision in decisions]
 
     def _stage(self, name: str, rows: pa.Table) -> None:
         self.connection.register(f"{name}_rows", rows)

@@ -1,11 +1,13 @@
 """Merge: what a slice changes, worked out beside the store in temporary tables.
 
-Duplicates and conflicts are settled against the store and within the slice, devices are tied to customers,
-and everyone whose history changes is found (``touched``). Small tables that later steps read, the reference
-inputs, are written here; touchpoints and all that is built by the commit, in the same transaction.
+Duplicates and conflicts are settled against the store and within the slice, customer ids and devices are tied
+to persons, and everyone whose history changes is found (``touched``). What is small and read by later steps is
+written here: the reference inputs, who is who, and links that went or were decided about. Touchpoints, new
+links and all that is built are written by the commit, in the same transaction.
 
 The temporary tables, all in the connection's own schema: ``arrivals`` (valid records), ``fates`` (of
-contested ids), ``loaded``, ``demoted``, ``new_links``, ``devices``, ``newcomers`` (person of each loaded
+contested ids), ``loaded``, ``demoted``, ``new_links``, ``changed_links`` (but for new ones of devices),
+``changed_people`` (customer ids whose person is another), ``devices``, ``newcomers`` (person of each loaded
 row), ``moved`` (stored rows that change hands), ``touched`` (profiles), ``kept`` and the view ``history``
 (the touched profiles' whole history). Of the reference inputs: ``changed_INPUT`` (keys) and
 ``reference_fates``.
@@ -22,6 +24,7 @@ import pyarrow as pa
 
 from parcours.schemas.config import Config, Taxonomy
 from parcours.schemas.touchpoint import REJECTED, TOUCHPOINT
+from parcours.transforms.people import merge_people
 from parcours.transforms.references import merge_references, register_references
 from parcours.transforms.shapes import literal
 from parcours.transforms.stage import Manifest
@@ -85,12 +88,23 @@ def register_taxonomy(connection: duckdb.DuckDBPyConnection, taxonomy: Taxonomy)
 
 
 def merge(
-    connection: duckdb.DuckDBPyConnection, config: Config, manifests: Sequence[Manifest], run_id: str
+    connection: duckdb.DuckDBPyConnection,
+    config: Config,
+    manifests: Sequence[Manifest],
+    run_id: str,
+    decided: Sequence[tuple[str, str, str]] = (),
 ) -> None:
-    """Work out what the staged slice changes.
+    """Work out what the staged slice, or a decision about who is who, changes.
 
     Expects what ``register_staged`` names, the taxonomy tables, and the store as the connection's database.
     Must run in the same transaction as the commit: stored rows are named by their rowid.
+
+    Args:
+        connection: the store's.
+        config: the limit of persons per device, and what each source loads.
+        manifests: what was read.
+        run_id: the run that loads.
+        decided: kind, id and customer id of rows that this transaction put into ``decisions``.
     """
     connection.execute(sql("arrivals"))
     hashed = [source.name for source in config.source if source.numbers_rows]
@@ -100,8 +114,13 @@ def merge(
     _run(connection, "row_numbers")
     _run(connection, "fates")
     merge_references(connection, config, manifests, run_id)
-    _list(connection, "changed_people", ("customer_id",), [])
+    _list(connection, "decided", ("kind", "id", "customer_id"), decided)
+    _run(connection, "decisions")
     _run(connection, "links")
+    _run(connection, "new_links")
+    _run(connection, "seeds")
+    merge_people(connection)
+    _run(connection, "old_links")
     _run(connection, "devices")
     _run(connection, "relinked")
     _settle(connection, config)
@@ -128,7 +147,12 @@ def merge_everything(connection: duckdb.DuckDBPyConnection, config: Config) -> N
     _run(connection, "row_numbers")
     _run(connection, "fates")
     merge_references(connection, config, [], "")
+    _run(connection, "decisions")
     _run(connection, "everything")
+    _run(connection, "new_links")
+    _run(connection, "everyone")
+    merge_people(connection)
+    _run(connection, "everywhere")
     _run(connection, "devices")
     _settle(connection, config)
     connection.execute(

@@ -33,16 +33,14 @@ LEFT JOIN built_visit_members AS v USING (rid)
 LEFT JOIN taxonomy_events AS e ON e.event_type = s.event_type
 LEFT JOIN taxonomy_channels AS c ON c.channel = s.channel;
 
-DELETE FROM identity_links WHERE event_id IN (SELECT event_id FROM demoted);
+-- Links that went are deleted by then. A device's limit is over or not for all of its links that nobody took back.
 INSERT INTO identity_links
-SELECT l.link_id, l.anonymous_id, l.customer_id, l.event_id, l.linked_at, 'device',
-    if(d.customers > $max_customers_per_device, 'over_limit', 'active')
-FROM new_links AS l JOIN devices AS d USING (anonymous_id);
+SELECT link_id, anonymous_id, other_customer_id, customer_id, event_id, linked_at, kind, status FROM new_links;
 UPDATE identity_links SET status = s.status
 FROM (
-    SELECT anonymous_id, if(customers > $max_customers_per_device, 'over_limit', 'active') AS status FROM devices
+    SELECT anonymous_id, if(persons > $max_customers_per_device, 'over_limit', 'active') AS status FROM devices
 ) AS s
-WHERE identity_links.anonymous_id = s.anonymous_id AND identity_links.status <> s.status;
+WHERE identity_links.anonymous_id = s.anonymous_id AND identity_links.status NOT IN ('unlinked', s.status);
 
 DELETE FROM journey_amounts WHERE journey_id IN (SELECT journey_id FROM journeys SEMI JOIN touched USING (profile_id));
 DELETE FROM stage_visits WHERE journey_id IN (SELECT journey_id FROM journeys SEMI JOIN touched USING (profile_id));

@@ -14,6 +14,7 @@ TABLES = (
     "touchpoints",
     "profiles",
     "identity_links",
+    "decisions",
     "visits",
     "journeys",
     "journey_amounts",
@@ -30,6 +31,7 @@ TABLES = (
     "runs",
     "run_balances",
     "quality_results",
+    "identity_changes",
     "dim_date",
 )
 

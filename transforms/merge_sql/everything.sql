@@ -1,11 +1,9 @@
--- A rebuild: no record arrives, every device is looked at anew, and everyone is touched.
-CREATE OR REPLACE TEMP TABLE new_links AS
+-- A rebuild: no record arrives, every link is made anew, every device is looked at, and everyone is touched.
+CREATE OR REPLACE TEMP VIEW linking AS
 SELECT
-    md5('device' || chr(31) || anonymous_id || chr(31) || customer_id || chr(31) || event_id) AS link_id,
-    anonymous_id, customer_id, event_id, occurred_at AS linked_at
+    event_id, occurred_at, anonymous_id, customer_id,
+    CASE WHEN event_type IN (FROM merging) THEN merged_customer(attributes) END AS merged_customer_id
 FROM touchpoints
-WHERE anonymous_id IS NOT NULL AND customer_id IS NOT NULL;
+WHERE customer_id IS NOT NULL;
 
-CREATE OR REPLACE TEMP TABLE device_links AS SELECT anonymous_id, customer_id, event_id, linked_at FROM new_links;
-
-CREATE OR REPLACE TEMP TABLE relinked AS SELECT DISTINCT anonymous_id FROM touchpoints WHERE anonymous_id IS NOT NULL;
+CREATE OR REPLACE TEMP VIEW linking_aliases AS SELECT id_type, id, customer_id, valid_from FROM ref_aliases;
