@@ -4,8 +4,18 @@ from __future__ import annotations
 
 import duckdb
 
-NEAR = 0.9
+NEAR = 0.85
 """Jaro-Winkler similarity from which an id is proposed instead of one that is not there."""
+
+
+_BY_NAME = """
+SELECT profile_id FROM touchpoints WHERE profile_id = $id OR customer_id = $id
+UNION
+SELECT profile_id FROM internal.people WHERE customer_id = $id
+ORDER BY ALL
+"""
+
+_BY_DEVICE = "SELECT DISTINCT profile_id FROM touchpoints WHERE anonymous_id = $id ORDER BY ALL"
 
 
 class PersonError(Exception):
@@ -22,13 +32,8 @@ def find_person(connection: duckdb.DuckDBPyConnection, text: str) -> str:
     Raises:
         PersonError: nobody has it, or it is a device that several persons used.
     """
-    for condition in ("profile_id = $id OR customer_id = $id", "anonymous_id = $id"):
-        found = [
-            row[0]
-            for row in connection.execute(
-                f"SELECT DISTINCT profile_id FROM touchpoints WHERE {condition} ORDER BY ALL", {"id": text}
-            ).fetchall()
-        ]
+    for query in _BY_NAME, _BY_DEVICE:
+        found = [row[0] for row in connection.execute(query, {"id": text}).fetchall()]
         if len(found) > 1:
             raise PersonError(
                 f'several persons used the device "{text}": {", ".join(found)}; name one of them'

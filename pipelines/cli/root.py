@@ -21,6 +21,7 @@ COMMANDS = {
     "rebuild": "rebuild",
     "rewind": "rewind",
     "taxonomy": "taxonomy",
+    "explain": "explain",
     "source": "source",
     "status": "status",
     "query": "query",
