@@ -53,3 +53,13 @@ def test_data():
 def avro_project():
     """The folder of the Avro project's own test files, and fastavro's evolution vectors beside them."""
     return ROOT / "tests" / "data" / "avro" / "share" / "test"
+
+
+@pytest.fixture(scope="session")
+def registry():
+    """One running schema registry for all tests; each test registers subjects of its own names."""
+    service = _load("parcours_tests_registry_service", ROOT / "tests" / "services" / "registry.py")
+    if missing := service.missing_parts():
+        _unavailable(f"a schema registry needs {', '.join(missing)}, which this machine does not have")
+    with service.Registry() as running:
+        yield running
