@@ -29,8 +29,11 @@ COORDINATES = (
 AS_OF = "TIMESTAMP '2025-10-01'"
 """An instant inside the simulated two years, so that some journeys are closed and others are not."""
 
+REFERENCES = ("ref_customers", "ref_contracts", "ref_aliases")
+
 COMPARED = {
     "touchpoints": f"SELECT * EXCLUDE ({', '.join(COORDINATES)}) FROM touchpoints",
+    **{name: f"SELECT * EXCLUDE ({', '.join(COORDINATES[:4])}, run_id) FROM {name}" for name in REFERENCES},
     "identity_links": "FROM identity_links",
     "profiles": "FROM profiles",
     "visits": "FROM visits",
@@ -138,4 +141,5 @@ def assert_balanced(store: Path) -> None:
     )
     assert [] == broken
     kept = one(store, "SELECT coalesce(sum(loaded) - sum(demoted), 0) FROM run_balances")
-    assert kept == one(store, "SELECT count(*) FROM touchpoints")
+    sizes = (f"(SELECT count(*) FROM {name})" for name in ("touchpoints", *REFERENCES))
+    assert kept == one(store, f"SELECT {' + '.join(sizes)}")

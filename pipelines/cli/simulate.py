@@ -35,7 +35,8 @@ parcours simulate --events 1000000 --format avro-confluent --out demo \\
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
-    help="The folder for the files, the manifest and spend.csv; for Avro topics, for the schemas too.",
+    help="The folder for the files, the manifest and the reference inputs (contracts.csv, customers.csv,"
+    " aliases.csv, spend.csv); for Avro topics, for the schemas too.",
 )
 @click.option("--files", type=click.IntRange(1), default=4, show_default=True, help="Number of files.")
 @click.option("--topic", help="Produce to this topic instead.")
@@ -56,7 +57,7 @@ def command(
     """Write a mutual insurer's touchpoints to files or a topic.
 
     Two years of them: all stages and channels, people who log in later, shared devices, late events,
-    duplicates, broken records of every kind, and a manifest of what was planted.
+    duplicates, broken records of every kind, reference inputs, and a manifest of what was planted.
     """
     session.json = as_json
 

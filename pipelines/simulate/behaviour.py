@@ -2,21 +2,40 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from parcours.pipelines.simulate.acquisition import acquire, ask_and_sign, draw_products, held_before
-from parcours.pipelines.simulate.population import draw_people, seasonal, some
+from parcours.pipelines.simulate.acquisition import (
+    Contracts,
+    acquire,
+    ask_and_sign,
+    draw_products,
+    held_before,
+)
+from parcours.pipelines.simulate.population import People, draw_people, seasonal, some
 from parcours.pipelines.simulate.portfolio import joined, run_claims, run_contracts
 from parcours.pipelines.simulate.relationship import live, take_part
-from parcours.pipelines.simulate.rows import Draft, Rows
+from parcours.pipelines.simulate.rows import Draft, Ints, Rows
 from parcours.pipelines.simulate.words import START
 
 
-def draw_events(seed: int, first: int, count: int) -> Rows:
-    """Return the events of ``count`` persons from number ``first`` on, person by person, each in time order.
+@dataclass(frozen=True)
+class Chunk:
+    """Some people and all that they do.
 
-    The same arguments give the same rows; ``seq``, ``arrival`` and ``fault`` are still to be set.
+    ``events`` stand person by person, each in time order; ``seq``, ``arrival`` and ``fault`` are still to be
+    set. ``until`` says when each of the ``contracts`` ends (``NEVER``: after the two years).
     """
+
+    people: People
+    events: Rows
+    contracts: Contracts
+    until: Ints
+
+
+def draw_chunk(seed: int, first: int, count: int) -> Chunk:
+    """Draw ``count`` persons from number ``first`` on; the same arguments give the same people."""
     rng = np.random.Generator(np.random.PCG64([seed, first]))
     draft = Draft(draw_people(first, count, rng), rng)
     signed = acquire(draft)
@@ -35,4 +54,4 @@ def draw_events(seed: int, first: int, count: int) -> Rows:
     closed = run_claims(draft, contracts, until)
     live(draft, customers, since[customers], closed)
     take_part(draft, customers, since[customers])
-    return draft.finish()
+    return Chunk(draft.people, draft.finish(), contracts, until)

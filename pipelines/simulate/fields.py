@@ -134,18 +134,28 @@ def person_keys(rows: Rows) -> pa.Array:
     return _numbered("p", rows["person"]).cast(pa.binary())
 
 
+def customer_ids(people: Ints) -> pa.Array:
+    """Return the customer id of each person, given by number."""
+    odd = np.isin(people, list(ODD_IDS))
+    plain = _numbered("M", people)
+    if odd.any():
+        strange = pa.array([ODD_IDS[int(person)] for person in people[odd]])
+        plain = pc.replace_with_mask(plain, pa.array(odd), strange)
+    return plain
+
+
+def anonymous_ids(devices: Ints, seed: int) -> pa.Array:
+    """Return the anonymous id of each device, given by number."""
+    return _hex(devices, ~seed)
+
+
 def _text(rows: Rows, name: str, seed: int) -> pa.Array:
     if name == "event_id":
         return _hex(rows["seq"], seed)
     if name == "anonymous_id":
-        return _nulled(_hex(rows["device"], ~seed), rows["device"] == NONE)
+        return _nulled(anonymous_ids(rows["device"], seed), rows["device"] == NONE)
     if name == "customer_id":
-        odd = np.isin(rows["person"], list(ODD_IDS))
-        plain = _numbered("M", rows["person"])
-        if odd.any():
-            strange = pa.array([ODD_IDS[int(person)] for person in rows["person"][odd]])
-            plain = pc.replace_with_mask(plain, pa.array(odd), strange)
-        return _nulled(plain, ~rows["known"])
+        return _nulled(customer_ids(rows["person"]), ~rows["known"])
     column = name.removesuffix("_id")
     return _nulled(_numbered(_TEXT_KEYS[name], rows[column]), rows[column] == NONE)
 

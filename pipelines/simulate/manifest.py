@@ -29,6 +29,8 @@ class Manifest:
     ``linked_devices`` the devices that have one, ``shared_devices`` those of two customers up to the limit,
     ``over_limit_devices`` those beyond it. ``profiles`` counts persons as the identity rules see them.
     ``amounts`` is currency → money role → exact decimal text. ``parts`` counts records per file or partition.
+    ``references`` is reference input → count → rows: see ``references.ReferenceFiles``; events and persons
+    are counted without regard to them.
     """
 
     arguments: dict[str, Any]
@@ -55,6 +57,7 @@ class Manifest:
     first_at: str = ""
     last_at: str = ""
     parts: dict[str, int] = field(default_factory=dict)
+    references: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def write(self, path: Path) -> None:
         """Write it as JSON."""
@@ -118,10 +121,10 @@ class Tally:
         alone = np.setdiff1d(np.unique(device[~known]), linked[met <= most])
         found.profiles += len(customers) + len(alone)
 
-    def finish(self, parts: dict[str, int]) -> Manifest:
-        """Return the manifest, given the records per file or partition."""
+    def finish(self, parts: dict[str, int], references: dict[str, dict[str, int]]) -> Manifest:
+        """Return the manifest, given the records per file or partition, and the rows of reference inputs."""
         found = self._manifest
-        found.parts = parts
+        found.parts, found.references = parts, references
         found.broken = int(self._kinds.sum())
         for fault, count in zip(self._faults, self._kinds.tolist(), strict=True):
             found.reason_of_kind[fault.kind] = fault.reason

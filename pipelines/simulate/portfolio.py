@@ -50,7 +50,8 @@ def run_contracts(draft: Draft, held: Contracts) -> Ints:
         # A tacit renewal sends no event: only those who change something or confirm are seen.
         saying = np.setdiff1d(going, leaving)
         saying = saying[rng.random(len(saying)) < 0.3]
-        held.premium[saying] = held.premium[saying] * rng.integers(100, 108, len(saying)) // 100
+        raised = held.premium[saying] * rng.integers(100, 108, len(saying)) // 100
+        held.premium[saying] = np.where(due[saying] < END, raised, held.premium[saying])
         means = rng.choice(["app", "site", "phone", "agency"], len(saying), p=[0.35, 0.3, 0.2, 0.15])
         draft.emit(
             "contract_renewed",
@@ -59,7 +60,7 @@ def run_contracts(draft: Draft, held: Contracts) -> Ints:
             due[saying],
             contract=held.number[saying],
             product=held.product[saying],
-            value=held.premium[saying],
+            value=raised,
             effective_from=due[saying],
             effective_to=due[saying] + YEAR,
             due_at=due[saying] + YEAR,

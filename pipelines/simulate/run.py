@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,12 +17,13 @@ from parcours.pipelines.simulate.avro_records import (
     confluent_prefix,
     single_object_prefix,
 )
-from parcours.pipelines.simulate.behaviour import draw_events
+from parcours.pipelines.simulate.behaviour import draw_chunk
 from parcours.pipelines.simulate.copies import Quota, spoil
 from parcours.pipelines.simulate.faults import Fault, faults
 from parcours.pipelines.simulate.fields import Encoder, as_record, encode
 from parcours.pipelines.simulate.files import AVRO_CODECS, LINE_SUFFIXES, FileSink
 from parcours.pipelines.simulate.manifest import Manifest, Tally
+from parcours.pipelines.simulate.references import ReferenceFiles
 from parcours.pipelines.simulate.rows import NONE, ROW, Rows
 from parcours.pipelines.simulate.spend import write_spend
 from parcours.pipelines.simulate.text_records import CsvLines, JsonLines, csv_record, json_record
@@ -87,13 +89,15 @@ def simulate(
         events: records written in all: distinct good events, duplicates and broken ones together.
         seed: not negative.
         format: json, csv or avro-file to files; json, avro, avro-confluent or avro-single-object to a topic.
-        out: a folder without earlier output. It receives the files, ``spend.csv`` and ``manifest.json``, and
-            for a topic's Avro formats ``schemas/1.avsc``. Needed for files and for avro-confluent.
+        out: a folder without earlier output. It receives the files, the reference inputs ``contracts.csv``,
+            ``customers.csv``, ``aliases.csv`` and ``spend.csv``, ``manifest.json``, and for a topic's Avro
+            formats ``schemas/1.avsc``. Needed for files and for avro-confluent.
         files: how many files of equal size.
         bootstrap: the broker, ``host:port``; with ``topic``, records go there instead of to files.
         topic: the topic.
         partitions: makes the topic with that many partitions if it is not there.
-        broken: share of broken records, dealt in turn over all kinds that the format can carry.
+        broken: share of broken records, dealt in turn over all kinds that the format can carry; about as
+            many rows of each reference input are broken too.
         duplicates: share of duplicates; one in seven has other content under the same id.
         late: share of events that arrive hours to weeks after they occurred.
         compression: gzip or zstd for lines; null, deflate (default) or zstandard for containers; lz4
@@ -139,6 +143,7 @@ def simulate(
     tally = Tally(arguments, kinds)
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
+    references: ReferenceFiles | None = None
     sink: Sink
     if topic is not None and bootstrap is not None:
         # The client takes a while to import, and files do not need it.
@@ -154,9 +159,18 @@ def simulate(
         sink = FileSink(out, format, events, files=files, compression=compression, seed=seed)
     try:
         written = 0
-        with tempfile.TemporaryDirectory(prefix="parcours-simulate-") as folder:
+        with ExitStack() as held:
+            folder = held.enter_context(tempfile.TemporaryDirectory(prefix="parcours-simulate-"))
+            if out is not None:
+                references = held.enter_context(ReferenceFiles(out, seed, broken))
             for rows in _in_order_of_arrival(
-                quota, seed, kinds=len(kinds), late=late, tally=tally, folder=Path(folder)
+                quota,
+                seed,
+                kinds=len(kinds),
+                late=late,
+                tally=tally,
+                references=references,
+                folder=Path(folder),
             ):
                 sink.write(rows, _values(rows, seed, format, kinds))
                 written += len(rows)
@@ -166,7 +180,7 @@ def simulate(
     except BaseException:
         sink.abandon()
         raise
-    manifest = tally.finish(sink.parts)
+    manifest = tally.finish(sink.parts, references.counts if references else {})
     if out is not None:
         write_spend(out / "spend.csv", seed, events)
         manifest.write(out / "manifest.json")
@@ -219,7 +233,14 @@ def _compressions(format_: str, topic: str | None) -> list[str]:
 
 
 def _in_order_of_arrival(
-    quota: Quota, seed: int, *, kinds: int, late: float, tally: Tally, folder: Path
+    quota: Quota,
+    seed: int,
+    *,
+    kinds: int,
+    late: float,
+    tally: Tally,
+    references: ReferenceFiles | None,
+    folder: Path,
 ) -> Iterator[Rows]:
     """Draw all records, and return them in batches ordered by arrival.
 
@@ -232,7 +253,10 @@ def _in_order_of_arrival(
     while quota.done < quota.good:
         left = quota.good - quota.done
         count = min(PERSONS_A_CHUNK, left // EVENTS_A_PERSON + 20)
-        drawn = draw_events(seed, person, count)[:left]
+        chunk = draw_chunk(seed, person, count)
+        drawn = chunk.events[:left]
+        if references is not None:
+            references.add(chunk, drawn)
         rng = np.random.Generator(np.random.PCG64([seed, person, 1]))
         person += count
         records = spoil(drawn, quota, kinds, late, rng)

@@ -254,10 +254,11 @@ def test_every_kind_of_fault_is_planted(simulated):
 
 
 def test_files_are_cut_evenly_and_whole(simulated):
-    """Four files of equal size, none still marked as being written, and the spend beside them."""
+    """Four files of equal size, none still marked as being written, and the reference inputs beside them."""
     _, out, manifest = simulated
     assert list(manifest.parts.values()) == [EVENTS // 4] * 4
-    assert {path.name for path in out.iterdir()} == {*manifest.parts, "manifest.json", "spend.csv"}
+    references = {"spend.csv", *(f"{name}.csv" for name in manifest.references)}
+    assert {*manifest.parts, "manifest.json", *references} == {path.name for path in out.iterdir()}
     spend = list(csv.DictReader((out / "spend.csv").read_text().splitlines()))
     assert set(spend[0]) == {"day", "campaign", "channel", "amount", "currency"}
     assert {row["channel"] for row in spend} <= set(taxonomy().channels)
