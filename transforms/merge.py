@@ -32,6 +32,9 @@ from parcours.transforms.stage import Manifest
 BUCKET_ROWS = 250_000
 """Touchpoints in one bucket of the build: two workers stay busy, and one bucket stays small in memory."""
 
+BUSINESS = ("contracts", "quotes", "claims", "cases")
+"""Relations with a row a business key, which the merge works out."""
+
 
 def sql(name: str) -> str:
     """Return one step's SQL."""
@@ -168,8 +171,16 @@ def _settle(connection: duckdb.DuckDBPyConnection, config: Config) -> None:
 
 
 def _derive_business(connection: duckdb.DuckDBPyConnection) -> None:
-    _run(connection, "business")
-    _run(connection, "owners")
+    """Work out the rows of contracts, quotes, claims and cases of the touched keys, and whose last they end."""
+    keys = " UNION ALL ".join(f"(SELECT 1 FROM touched_{relation} LIMIT 1)" for relation in BUSINESS)
+    if connection.execute(keys).fetchone():
+        _run(connection, "business")
+    else:
+        for relation in BUSINESS:
+            connection.execute(
+                f"CREATE OR REPLACE TEMP TABLE built_{relation} AS FROM {relation} WHERE false"
+            )
+    _run(connection, "last_ends")
 
 
 def collect_history(connection: duckdb.DuckDBPyConnection) -> int:

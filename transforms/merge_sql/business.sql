@@ -15,11 +15,45 @@ CREATE OR REPLACE TEMP MACRO as_instant(text) AS
         WHEN regexp_matches(text, '^\d') AND isfinite(try_cast(text AS TIMESTAMP)) THEN text::TIMESTAMP
     END;
 
+-- What the roles of each event type mean here: looked at once a type, not once a touchpoint.
+CREATE OR REPLACE TEMP TABLE meanings AS
+SELECT
+    event_type,
+    money_role = 'premium' AS is_premium,
+    list_contains(roles, 'contract_signed') AS signs,
+    list_contains(roles, 'contract_renewed') AS renews,
+    list_contains(roles, 'contract_terminated') AS terminates,
+    list_contains(roles, 'quote_created') AS quotes,
+    list_contains(roles, 'claim_opened') AS opens_claim,
+    list_contains(roles, 'claim_closed') AS closes_claim,
+    list_contains(roles, 'claim_reopened') AS reopens_claim,
+    list_has_any(roles, [
+        'complaint_opened', 'request_opened', 'question_asked', 'listing_offered', 'listing_asked', 'meeting_attended',
+        'survey_sent', 'email_delivered'
+    ]) AS opens_case,
+    list_contains(roles, 'complaint_acknowledged') AS acknowledges,
+    list_contains(roles, 'question_forwarded') AS forwards,
+    list_has_any(roles, ['complaint_answered', 'question_answered', 'survey_answered']) AS answers,
+    list_contains(roles, 'question_reminded') AS reminds,
+    list_contains(roles, 'request_closed') AS closes_case,
+    list_contains(roles, 'listing_matched') AS matches,
+    list_transform(roles, lambda role: regexp_extract(role, '^[a-z]+')) AS subjects,
+    CASE
+        WHEN list_contains(subjects, 'complaint') THEN 'complaint'
+        WHEN list_contains(subjects, 'request') THEN 'request'
+        WHEN list_contains(subjects, 'question') THEN 'question'
+        WHEN list_contains(subjects, 'listing') THEN 'listing'
+        WHEN list_contains(subjects, 'meeting') THEN 'meeting'
+        WHEN list_has_any(subjects, ['email', 'survey']) THEN 'message'
+        ELSE 'other'
+    END AS kind
+FROM taxonomy_events;
+
 CREATE OR REPLACE TEMP TABLE business_events AS
 SELECT
-    k.profile_id, k.identified, t.event_id, t.occurred_at, e.roles, t.customer_id, t.channel, t.product, t.contract_id,
-    t.quote_id, t.claim_id, t.case_id, e.money_role, t.value, t.currency,
-    CASE WHEN list_has_any(e.roles, ['contract_signed', 'contract_terminated']) THEN t.attributes END AS attributes
+    k.profile_id, k.identified, t.event_id, t.occurred_at, t.customer_id, t.channel, t.product, t.contract_id, t.quote_id,
+    t.claim_id, t.case_id, t.value, t.currency, CASE WHEN signs OR terminates THEN t.attributes END AS attributes,
+    m.* EXCLUDE (event_type, subjects)
 FROM (
     SELECT
         t.rowid AS stored_row, coalesce(m.profile_id, t.profile_id) AS profile_id,
@@ -30,26 +64,23 @@ FROM (
     LEFT JOIN moved AS m ON m.rid = -1 - t.rowid
 ) AS k
 JOIN touchpoints AS t ON t.rowid = k.stored_row
-LEFT JOIN taxonomy_events AS e USING (event_type)
+LEFT JOIN meanings AS m USING (event_type)
 UNION ALL
 SELECT
-    n.profile_id, n.identified, a.event_id, s.occurred_at, e.roles, s.customer_id, s.channel, s.product, s.contract_id,
-    s.quote_id, s.claim_id, s.case_id, e.money_role, s.value, s.currency,
-    CASE WHEN list_has_any(e.roles, ['contract_signed', 'contract_terminated']) THEN s.attributes END
+    n.profile_id, n.identified, a.event_id, s.occurred_at, s.customer_id, s.channel, s.product, s.contract_id, s.quote_id,
+    s.claim_id, s.case_id, s.value, s.currency, CASE WHEN signs OR terminates THEN s.attributes END,
+    m.* EXCLUDE (event_type, subjects)
 FROM newcomers AS n
 JOIN arrivals AS a USING (rid)
 JOIN staged AS s USING (rid)
-LEFT JOIN taxonomy_events AS e ON e.event_type = s.event_type
+LEFT JOIN meanings AS m ON m.event_type = s.event_type
 WHERE s.contract_id IS NOT NULL OR s.quote_id IS NOT NULL OR s.claim_id IS NOT NULL OR s.case_id IS NOT NULL;
 
 -- Contracts ---------------------------------------------------------------------------------------------------------
 
 CREATE OR REPLACE TEMP TABLE built_contracts AS
 WITH events AS (
-    SELECT
-        *, list_contains(roles, 'contract_signed') AS signs, list_contains(roles, 'contract_renewed') AS renews,
-        list_contains(roles, 'contract_terminated') AS ends, (occurred_at, event_id) AS place
-    FROM business_events SEMI JOIN touched_contracts USING (contract_id)
+    SELECT *, (occurred_at, event_id) AS place FROM business_events SEMI JOIN touched_contracts USING (contract_id)
 ),
 told AS (
     SELECT
@@ -59,11 +90,11 @@ told AS (
         arg_min(product, place) AS product,
         min(occurred_at) FILTER (signs OR renews) AS held_from,
         arg_min({
-            profile_id: profile_id, customer_id: customer_id, product: product, occurred_at: occurred_at, event_id: event_id,
-            premium: CASE WHEN money_role = 'premium' THEN value END, currency: currency, attributes: attributes
+            profile_id: profile_id, customer_id: customer_id, product: product, occurred_at: occurred_at,
+            event_id: event_id, premium: CASE WHEN is_premium THEN value END, currency: currency, attributes: attributes
         }, place) FILTER (signs) AS signing,
-        arg_min({occurred_at: occurred_at, event_id: event_id, attributes: attributes}, place) FILTER (ends) AS ending,
-        coalesce(list(occurred_at ORDER BY occurred_at) FILTER (renews), []) AS renewed_at
+        arg_min({occurred_at: occurred_at, event_id: event_id, attributes: attributes}, place) FILTER (terminates) AS ending,
+        list(occurred_at) FILTER (renews) AS renewed_at
     FROM events
     GROUP BY contract_id
 ),
@@ -90,7 +121,7 @@ SELECT
     as_instant(attribute(t.ending.attributes, 'effective_to')) AS termination_effective_to,
     attribute(t.ending.attributes, 'initiator') AS initiator,
     attribute(t.ending.attributes, 'reason') AS reason,
-    coalesce(t.renewed_at, []) AS renewed_at,
+    coalesce(list_sort(t.renewed_at), []) AS renewed_at,
     coalesce(r.annual_premium, t.signing.premium) AS annual_premium,
     CASE
         WHEN r.annual_premium IS NOT NULL THEN r.currency
@@ -102,10 +133,7 @@ FROM told AS t FULL JOIN reference AS r USING (contract_id);
 
 CREATE OR REPLACE TEMP TABLE built_quotes AS
 WITH events AS (
-    SELECT
-        *, list_contains(roles, 'quote_created') AS quotes, list_contains(roles, 'contract_signed') AS signs,
-        (occurred_at, event_id) AS place
-    FROM business_events SEMI JOIN touched_quotes USING (quote_id)
+    SELECT *, (occurred_at, event_id) AS place FROM business_events SEMI JOIN touched_quotes USING (quote_id)
 ),
 told AS (
     SELECT
@@ -114,9 +142,11 @@ told AS (
         arg_min(product, place) AS product,
         arg_min(channel, place) AS channel,
         arg_min({
-            occurred_at: occurred_at, event_id: event_id, product: product, channel: channel, value: value, currency: currency
+            occurred_at: occurred_at, event_id: event_id, product: product, channel: channel, value: value,
+            currency: currency
         }, place) FILTER (quotes) AS quoting,
-        arg_min({occurred_at: occurred_at, event_id: event_id, contract_id: contract_id}, place) FILTER (signs) AS binding
+        arg_min({occurred_at: occurred_at, event_id: event_id, contract_id: contract_id}, place)
+            FILTER (signs) AS binding
     FROM events
     GROUP BY quote_id
 )
@@ -138,10 +168,7 @@ FROM told;
 
 CREATE OR REPLACE TEMP TABLE built_claims AS
 WITH events AS (
-    SELECT
-        *, list_contains(roles, 'claim_opened') AS opens, list_contains(roles, 'claim_closed') AS closes,
-        list_contains(roles, 'claim_reopened') AS reopens, (occurred_at, event_id) AS place
-    FROM business_events SEMI JOIN touched_claims USING (claim_id)
+    SELECT *, (occurred_at, event_id) AS place FROM business_events SEMI JOIN touched_claims USING (claim_id)
 ),
 told AS (
     SELECT
@@ -150,9 +177,9 @@ told AS (
         arg_min(contract_id, place) AS contract_id,
         arg_min(product, place) AS product,
         arg_min({occurred_at: occurred_at, event_id: event_id, contract_id: contract_id, product: product}, place)
-            FILTER (opens) AS opening,
-        coalesce(list(occurred_at ORDER BY occurred_at) FILTER (closes), []) AS closed_at,
-        coalesce(list(occurred_at ORDER BY occurred_at) FILTER (reopens), []) AS reopened_at
+            FILTER (opens_claim) AS opening,
+        list(occurred_at) FILTER (closes_claim) AS closed_at,
+        list(occurred_at) FILTER (reopens_claim) AS reopened_at
     FROM events
     GROUP BY claim_id
 )
@@ -163,72 +190,61 @@ SELECT
     coalesce(opening.product, product) AS product,
     opening.occurred_at AS opened_at,
     opening.event_id AS opened_by,
-    closed_at,
-    reopened_at
+    coalesce(list_sort(closed_at), []) AS closed_at,
+    coalesce(list_sort(reopened_at), []) AS reopened_at
 FROM told;
 
 -- Cases: complaints, requests, questions, listings, meetings, messages ----------------------------------------------
 
-CREATE OR REPLACE TEMP MACRO has_prefix(roles, prefix) AS
-    len(list_filter(roles, lambda role: starts_with(role, prefix))) > 0;
-
 CREATE OR REPLACE TEMP TABLE built_cases AS
 WITH events AS (
-    SELECT
-        *,
-        list_has_any(roles, [
-            'complaint_opened', 'request_opened', 'question_asked', 'listing_offered', 'listing_asked',
-            'meeting_attended', 'survey_sent', 'email_delivered'
-        ]) AS opens,
-        list_has_any(roles, ['complaint_answered', 'question_answered', 'survey_answered']) AS answers,
-        list_contains(roles, 'request_closed') AS closes,
-        (occurred_at, event_id) AS place
-    FROM business_events SEMI JOIN touched_cases USING (case_id)
+    SELECT *, (occurred_at, event_id) AS place FROM business_events SEMI JOIN touched_cases USING (case_id)
 ),
 told AS (
     SELECT
         case_id,
         coalesce(arg_min(profile_id, place) FILTER (identified), arg_min(profile_id, place)) AS profile_id,
-        arg_min({roles: roles}, place).roles AS first_roles,
+        arg_min(coalesce(kind, 'other'), place) AS kind,
         arg_min(product, place) AS product,
         arg_min(channel, place) AS channel,
         arg_min({occurred_at: occurred_at, event_id: event_id, product: product, channel: channel}, place)
-            FILTER (opens) AS opening,
-        min(occurred_at) FILTER (list_contains(roles, 'complaint_acknowledged')) AS acknowledged_at,
-        list(occurred_at ORDER BY occurred_at) FILTER (list_contains(roles, 'question_forwarded')) AS forwarded_at,
-        list(occurred_at ORDER BY occurred_at) FILTER (answers) AS answered_at,
-        list(occurred_at ORDER BY occurred_at) FILTER (list_contains(roles, 'question_reminded')) AS reminded_at,
-        list(occurred_at ORDER BY occurred_at) FILTER (closes) AS closed_at,
-        list(occurred_at ORDER BY occurred_at) FILTER (opens) AS openings,
-        min(occurred_at) FILTER (answers OR closes) AS settled_at,
-        min(occurred_at) FILTER (list_contains(roles, 'listing_matched')) AS matched_at
+            FILTER (opens_case) AS opening,
+        min(occurred_at) FILTER (acknowledges) AS acknowledged_at,
+        list(occurred_at) FILTER (forwards) AS forwarded_at,
+        list(occurred_at) FILTER (answers) AS answered_at,
+        list(occurred_at) FILTER (reminds) AS reminded_at,
+        list(occurred_at) FILTER (closes_case) AS closed_at,
+        list(occurred_at) FILTER (opens_case) AS openings,
+        min(occurred_at) FILTER (answers OR closes_case) AS settled_at,
+        min(occurred_at) FILTER (matches) AS matched_at
     FROM events
     GROUP BY case_id
 )
 SELECT
     case_id,
     profile_id,
-    CASE
-        WHEN has_prefix(first_roles, 'complaint_') THEN 'complaint'
-        WHEN has_prefix(first_roles, 'request_') THEN 'request'
-        WHEN has_prefix(first_roles, 'question_') THEN 'question'
-        WHEN has_prefix(first_roles, 'listing_') THEN 'listing'
-        WHEN has_prefix(first_roles, 'meeting_') THEN 'meeting'
-        WHEN has_prefix(first_roles, 'email_') OR has_prefix(first_roles, 'survey_') THEN 'message'
-        ELSE 'other'
-    END AS kind,
+    kind,
     coalesce(opening.product, product) AS product,
     coalesce(opening.channel, channel) AS channel,
     opening.occurred_at AS opened_at,
     opening.event_id AS opened_by,
     acknowledged_at,
-    coalesce(forwarded_at, []) AS forwarded_at,
-    coalesce(answered_at, []) AS answered_at,
-    coalesce(reminded_at, []) AS reminded_at,
-    coalesce(closed_at, []) AS closed_at,
+    coalesce(list_sort(forwarded_at), []) AS forwarded_at,
+    coalesce(list_sort(answered_at), []) AS answered_at,
+    coalesce(list_sort(reminded_at), []) AS reminded_at,
+    coalesce(list_sort(closed_at), []) AS closed_at,
     -- opened once more after it was answered or closed
-    coalesce(list_filter(openings, lambda instant: instant > settled_at), []) AS reopened_at,
+    coalesce(list_sort(list_filter(openings, lambda instant: instant > settled_at)), []) AS reopened_at,
     matched_at
 FROM told;
 
 DROP TABLE business_events;
+DROP TABLE meanings;
+
+-- The owners of touched contracts, before and after: an end of a contract may end their journeys.
+INSERT INTO touched
+SELECT profile_id FROM contracts SEMI JOIN touched_contracts USING (contract_id)
+UNION
+SELECT profile_id FROM built_contracts
+EXCEPT
+FROM touched;

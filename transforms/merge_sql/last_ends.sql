@@ -1,11 +1,3 @@
--- The owners of touched contracts, before and after: an end of a contract may end their journeys.
-INSERT INTO touched
-SELECT profile_id FROM contracts SEMI JOIN touched_contracts USING (contract_id)
-UNION
-SELECT profile_id FROM built_contracts
-EXCEPT
-FROM touched;
-
 -- The terminations that leave their owner nothing, by what was known at their instant: no other contract was held then,
 -- whether in force yet or not. One by another person than the owner ends nothing.
 CREATE OR REPLACE TEMP TABLE last_ends AS
