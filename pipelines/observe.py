@@ -150,9 +150,13 @@ class RichObserver(SilentObserver):
 
 
 def slice_text(summary: Mapping[str, Any]) -> str:
-    """Write a slice's counts as one line; counts of nothing are left out, but for ``read``."""
+    """Write a slice's counts as one line; counts of nothing are left out, but for ``read``.
+
+    ``people`` says what merges and aliases moved.
+    """
     counts = {key: value for key, value in summary.items() if key != "slices" and isinstance(value, int)}
     shown = ", ".join(f"{key} {value:,}" for key, value in counts.items() if value or key == "read")
+    shown += f"; {summary['people']}" if "people" in summary else ""
     number = summary.get("slices")
     return f"slice {number} committed: {shown}" if number else f"slice committed: {shown}"
 

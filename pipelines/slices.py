@@ -152,7 +152,7 @@ class SliceLoop(StoreRun):
                 register_staged(self.connection, valid.pop("touchpoints"), rejected, valid)
                 merge(self.connection, self.config, manifests, self.run.run_id)
             built = self.build(folder)
-            counts = self.commit(manifests, built)
+            counts, change = self.commit(manifests, built)
         with self.step("tell"):
             if counts.quarantined * 2 > counts.read:
                 self.warn(
@@ -162,8 +162,11 @@ class SliceLoop(StoreRun):
                 )
             self.result.add(counts)
             self.result.slices += 1
+            if change is not None:
+                self.result.identity_changes.append(change)
             self.tell()
-        self.observer.slice_done({**counts.__dict__, "slices": self.result.slices})
+        people = {} if change is None else {"people": str(change)}
+        self.observer.slice_done({**counts.__dict__, "slices": self.result.slices, **people})
 
     @contextmanager
     def _watched(self, folder: Path, plan: _SlicePlan) -> Iterator[None]:

@@ -21,6 +21,7 @@ from parcours.kpis.stage_conversion import create_statements
 from parcours.pipelines import commit
 from parcours.pipelines.build_journeys import build_journeys
 from parcours.pipelines.commit import Counts, RunInfo
+from parcours.pipelines.identity_changes import IdentityChange, record_change
 from parcours.pipelines.moves import Moves, count_moves
 from parcours.pipelines.observe import Observer
 from parcours.pipelines.rules import Change, RulesChangedError, difference, fingerprint, rules_of
@@ -40,7 +41,8 @@ RUNNER = "FnApiRunner"
 class RunResult:
     """What a run did.
 
-    ``rule_changes`` and ``moves`` say what it applied to all that is stored, and are empty where it did not.
+    ``rule_changes`` and ``moves`` say what it applied to all that is stored, and are empty where it did not;
+    ``identity_changes`` what merges, aliases and decisions moved from one person to another, slice by slice.
     """
 
     run_id: str
@@ -59,6 +61,7 @@ class RunResult:
     quarantine: dict[str, int] = field(default_factory=dict)
     rule_changes: tuple[Change, ...] = ()
     moves: Moves | None = None
+    identity_changes: list[IdentityChange] = field(default_factory=list)
 
     def add(self, counts: Counts) -> None:
         """Add one slice's counts."""
@@ -256,8 +259,13 @@ class StoreRun:
                 self.store.set_meta("rules", self._rules)
         self.result.slices += 1
 
-    def commit(self, manifests: Sequence[Manifest], built: dict[str, list[Path]]) -> Counts:
+    def commit(
+        self, manifests: Sequence[Manifest], built: dict[str, list[Path]]
+    ) -> tuple[Counts, IdentityChange | None]:
         """Check and write what was merged and built, inside the caller's transaction.
+
+        Returns:
+            What became of the records, and what changed hands by a merge, an alias or a decision.
 
         Raises:
             CommitRefusedError: a check failed.
@@ -268,9 +276,10 @@ class StoreRun:
             commit.balance(self.connection, manifests)
             commit.check(self.connection, self.run, now)
         with self.step("write"):
+            change = record_change(self.connection, self.run, now)
             commit.write_tables(self.connection, self.run, now, self.config.identity.max_customers_per_device)
         with self.step("ledger"):
-            return commit.write_ledger(self.connection, self.run, now, manifests)
+            return commit.write_ledger(self.connection, self.run, now, manifests), change
 
     def warn(self, text: str) -> None:
         """Tell a person of something that stops nothing."""

@@ -84,6 +84,8 @@ def report(session: Session, result: RunResult, *, store: str = "", exit_nothing
     from dataclasses import asdict  # noqa: PLC0415
     from json import dumps  # noqa: PLC0415
 
+    from parcours.pipelines.identity_changes import told  # noqa: PLC0415, loads DuckDB
+
     code = {"interrupted": exits.INTERRUPTED, "held": exits.NOT_PUBLISHED}.get(result.status, exits.DONE)
     if code == exits.DONE and result.nothing_to_do and exit_nothing:
         code = exits.NOTHING_TO_DO
@@ -100,6 +102,8 @@ def report(session: Session, result: RunResult, *, store: str = "", exit_nothing
         parts = " + ".join(f"{name} {getattr(result, name):,}" for name in _COUNTS)
         demoted = f"; demoted {result.demoted:,}" if result.demoted else ""
         click.echo(f"{result.status}: read {result.read:,} = {parts}{demoted}, in {result.seconds:.1f} s")
+    for text in told(result.identity_changes):
+        click.echo(text)
     if result.quarantine:
         reasons = ", ".join(f"{reason} {count:,}" for reason, count in result.quarantine.items())
         click.echo(f"in quarantine: {reasons}")
