@@ -81,7 +81,7 @@ def test_silence_fails_the_range_with_its_reason(stoppable, opened):
     broker.start()
 
 
-@pytest.mark.parametrize("case", [(True, 20), (False, 1)])
+@pytest.mark.parametrize("case", [(True, 10), (False, 1)])
 def test_a_broker_that_is_away(stoppable, opened, case):
     """Stopped in the middle of a read and started again: every record arrives once."""
     whole_batches, seconds = case
