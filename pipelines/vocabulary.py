@@ -76,7 +76,7 @@ def _unlisted(
         """
     ).fetchall()
     known = set(listed)
-    return [Word(kind, *row, near=nearest(row[0], known)) for row in rows if row[0] not in known]
+    return [Word(kind, *row, nearest(row[0], known)) for row in rows if row[0] not in known]
 
 
 def stored_taxonomy(rules: str) -> Taxonomy:
