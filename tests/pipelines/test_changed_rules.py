@@ -15,7 +15,6 @@ from parcours.pipelines.moves import COLUMNS, Moves
 from parcours.pipelines.observe import SilentObserver
 from parcours.pipelines.simulate import simulate, taxonomy
 from stores import (
-    COMPARED,
     assert_balanced,
     assert_same_stores,
     config_of,
@@ -116,7 +115,7 @@ def test_changed_rules(table, words, said, tmp_path, capsys):
     assert (asdict(expected), failure["rule_changes"]) == (applied["moves"], applied["rule_changes"])
     assert applied["loaded"] > 900
     load(config_of(fresh, first, second, **{table: words}))
-    assert_same_stores(fresh, store, COMPARED)
+    assert_same_stores(fresh, store)
     assert_balanced(store)
     with pytest.raises(rules.RulesChangedError):
         load(config_of(store, first, second))
