@@ -18,6 +18,19 @@ ask() {
 
 run init
 run simulate --events "$2" --seed 1 --format json --out touchpoints
+
+# what the simulator writes beside its touchpoints: who the customers are, what they hold, ids of another name
+for input in customers contracts aliases; do
+    cat >> parcours.toml <<END
+
+[[source]]
+name = "$input"
+loads = "$input"
+kind = "file"
+format = "csv"
+path = "touchpoints/$input.csv"
+END
+done
 run run
 
 ask "Stage conversion: of the journeys that entered a stage, how many entered the next one within its window?" "
