@@ -137,6 +137,7 @@ def read_config(
         errors = [{**found} for found in error.errors(include_url=False)]
     checker = Checker(layers, written, resolved, secrets, resolver.unresolved, lenient=unreadable)
     mistakes += [*resolver.mistakes, *checker.of_models(errors), *checker.of_sources(check_files=check_files)]
+    mistakes += checker.of_ladder()
     if mistakes or config is None:
         raise ConfigError(mistakes)
     return LoadedConfig(

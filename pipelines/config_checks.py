@@ -173,6 +173,28 @@ class Checker:
             if problem:
                 yield self._mistake(at, problem, suggestion=near_file(Path(text)))
 
+    def of_ladder(self) -> list[Mistake]:
+        """Check the conditions of the loyalty ladder against the facts that they may speak of."""
+        rungs = self._written.get("ladder")
+        told = {
+            rung: text
+            for rung, text in (rungs.items() if isinstance(rungs, Mapping) else ())
+            if isinstance(text, str)
+        }
+        if not told:
+            return []
+        from parcours.kpis.ladder import FACTS, ladder_mistakes  # noqa: PLC0415, loads DuckDB
+
+        return [
+            self._mistake(
+                ("ladder", found.rung),
+                found.problem,
+                tuple(FACTS) if found.unknown else (),
+                nearest(found.unknown, FACTS) if found.unknown else None,
+            )
+            for found in ladder_mistakes(told)
+        ]
+
     def warnings(self, config: Config) -> Iterator[str]:
         """Say what is allowed but was probably not meant."""
         events = config.taxonomy.events

@@ -5,6 +5,7 @@ What a slice, a rebuild and a decision of a person have in common.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import threading
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import duckdb
 
-from parcours.kpis.stage_conversion import create_statements
+from parcours.kpis import ladder, stage_conversion
 from parcours.pipelines import commit
 from parcours.pipelines.build_journeys import build_journeys
 from parcours.pipelines.commit import Counts, RunInfo
@@ -132,15 +133,19 @@ class StoreRun:
             if not apply_rules:
                 moves = self._would_move(stop or threading.Event())
                 raise RulesChangedError(str(self.store.path), self.result.rule_changes, moves)
-        kpi = self.config.kpi.model_dump_json()
+        kpi, rungs = self.config.kpi.model_dump_json(), json.dumps(self.config.ladder)
         with self.transaction():
             self.connection.execute("UPDATE runs SET status = 'interrupted' WHERE status = 'running'")
             if kept is None:
                 self.store.set_meta("rules", self._rules)
             if self.store.meta("kpi") != kpi:
-                for statement in create_statements(self.config.kpi):
+                for statement in stage_conversion.create_statements(self.config.kpi):
                     self.connection.execute(statement)
                 self.store.set_meta("kpi", kpi)
+            if self.store.meta("ladder") != rungs:
+                for statement in ladder.create_statements(self.config.ladder):
+                    self.connection.execute(statement)
+                self.store.set_meta("ladder", rungs)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
