@@ -28,7 +28,10 @@ class StageConversion:
     @property
     def is_changed(self) -> bool:
         """Whether the figure is another."""
-        before, after = (self.entered_before, self.converted_before), (self.entered_after, self.converted_after)
+        before, after = (
+            (self.entered_before, self.converted_before),
+            (self.entered_after, self.converted_after),
+        )
         return before != after
 
 
@@ -66,10 +69,14 @@ def told(changes: Sequence[IdentityChange]) -> list[str]:
         return [str(change) for change in changes]
     causes = sorted({cause for change in changes for cause in change.causes})
     moved = _counted(sum(change.touchpoints_moved for change in changes), "touchpoint")
-    return [f"{len(changes):,} slices moved {moved} between persons ({', '.join(causes)}): see identity_changes"]
+    return [
+        f"{len(changes):,} slices moved {moved} between persons ({', '.join(causes)}): see identity_changes"
+    ]
 
 
-def record_change(connection: duckdb.DuckDBPyConnection, run: RunInfo, now: datetime) -> IdentityChange | None:
+def record_change(
+    connection: duckdb.DuckDBPyConnection, run: RunInfo, now: datetime
+) -> IdentityChange | None:
     """Write what the slice that was merged and built moves by merges, aliases and decisions, if anything.
 
     Must run before the slice's tables are written: it holds the stored ones against them.
@@ -80,8 +87,11 @@ def record_change(connection: duckdb.DuckDBPyConnection, run: RunInfo, now: date
     if not looked.fetchone():
         return None
     run_sql(connection, "identity_changes", {"run_id": run.run_id, "now": now})
-    row = connection.execute("SELECT * EXCLUDE (run_id, changed_at) FROM identity_change").fetchone()
+    cursor = connection.execute("SELECT * EXCLUDE (run_id, changed_at) FROM identity_change")
+    names = [column[0] for column in cursor.description or ()]
+    row = cursor.fetchone()
     if row is None:
         return None
-    *counts, conversions = row
-    return IdentityChange(*counts, tuple(StageConversion(**conversion) for conversion in conversions))
+    told_as = dict(zip(names, row, strict=True))
+    conversions = tuple(StageConversion(**each) for each in told_as.pop("stage_conversions"))
+    return IdentityChange(**told_as, stage_conversions=conversions)

@@ -1,7 +1,8 @@
 """People: which customer ids are one person, worked out anew for those whose links changed.
 
-Merges and aliases tie customer ids; ids that active links tie, however many steps apart, are one person. Who is
-who is kept in ``internal.people``, so that a slice without such a link costs nothing, however many there are.
+Merges and aliases tie customer ids; ids that active links tie, however many steps apart, are one person. Who
+is who is kept in ``internal.people``, so that a slice without such a link costs nothing, however many there
+are.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ def _sql(name: str) -> str:
 def merge_people(connection: duckdb.DuckDBPyConnection) -> None:
     """Bring ``internal.people`` up to date, inside the caller's transaction.
 
-    Expects ``seeds(customer_id)``, the ids of every link that changed, and ``customer_links``, the active links
-    between customer ids. Leaves ``changed_people(customer_id)``: the ids whose person is another than before.
+    Expects ``seeds(customer_id)``, the ids of every link that changed, and ``customer_links``, the active
+    links between customer ids. Leaves ``changed_people(customer_id)``: the ids whose person is another than
+    before.
     """
     if not connection.execute("FROM seeds LIMIT 1").fetchone():
         connection.execute("CREATE OR REPLACE TEMP TABLE changed_people(customer_id VARCHAR)")

@@ -21,6 +21,7 @@ COMMANDS = {
     "rebuild": "rebuild",
     "rewind": "rewind",
     "taxonomy": "taxonomy",
+    "identity": "identity",
     "explain": "explain",
     "source": "source",
     "status": "status",
