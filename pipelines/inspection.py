@@ -212,16 +212,20 @@ def words_block(events: Counter[str], channels: Counter[str]) -> str:
     if events:
         text += f"\n# stage: {', '.join(STAGES)}\n"
         text += "".join(
-            f'[taxonomy.events.{_key(name)}]  # {count:,} records\n# stage = ""\n# roles = []\n'
+            f'[taxonomy.events.{_key(name)}]  # {_records(count)}\n# stage = ""\n# roles = []\n'
             for name, count in events.most_common()
         )
     if channels:
         text += f"\n# medium: {', '.join(_MEDIA)}\n"
         text += "".join(
-            f'[taxonomy.channels.{_key(name)}]  # {count:,} records\nmedium = "{_medium(name)}"  # a guess\n'
+            f'[taxonomy.channels.{_key(name)}]  # {_records(count)}\nmedium = "{_medium(name)}"  # a guess\n'
             for name, count in channels.most_common()
         )
     return text
+
+
+def _records(count: int) -> str:
+    return "1 record" if count == 1 else f"{count:,} records"
 
 
 def _lacking(found: Inspection) -> list[str]:

@@ -85,7 +85,9 @@ def command(
             raise click.ClickException(str(error)) from error
         until = _instant(as_of, zone) if as_of else store.connection.execute(_DEFAULT).fetchall()[0][0]
         newest = None if everything or as_json else NEWEST
-        story = tell_story(store.connection, profile, until, config.ladder, newest=newest)
+        kept = store.meta("ladder")  # the rung is by it, until a run makes the views anew
+        ladder = json.loads(kept) if kept else config.ladder
+        story = tell_story(store.connection, profile, until, ladder, newest=newest)
     if story is None:
         raise click.ClickException(
             f'"{profile}" has no touchpoint until {_local(until, zone) or "the last run"}'
