@@ -14,7 +14,16 @@ from typing import Any
 
 import duckdb
 
-from reference import COORDINATES, STAGES, Options, Tables, contracts_at, journeys_at, profiles_at
+from reference import (
+    COORDINATES,
+    STAGES,
+    Options,
+    Tables,
+    contracts_at,
+    journeys_at,
+    ladder_moves,
+    profiles_at,
+)
 
 Row = dict[str, Any]
 
@@ -119,9 +128,15 @@ def assert_same(expected: Tables, actual: Tables, relations: Iterable[str] = tup
 
 
 def assert_same_at(
-    expected: Tables, connection: duckdb.DuckDBPyConnection, as_of: datetime, options: Options
+    expected: Tables,
+    connection: duckdb.DuckDBPyConnection,
+    as_of: datetime,
+    options: Options,
+    before: datetime | None = None,
 ) -> None:
     """Raise at the first difference between what the reference and the product say of one instant.
+
+    With another instant ``before``, moves on the ladder are compared too.
 
     Raises:
         AssertionError: they differ.
@@ -131,6 +146,10 @@ def assert_same_at(
     assert_same_rows("contracts_at", ("contract_id",), contracts_at(expected, as_of), contracts)
     profiles = rows_of(connection, f"FROM profiles_at{instant}")
     assert_same_rows("profiles_at", ("profile_id",), profiles_at(expected, as_of, options), profiles)
+    if before is not None:
+        moves = rows_of(connection, f"FROM ladder_moves(TIMESTAMP '{before}', TIMESTAMP '{as_of}')")
+        wanted = ladder_moves(expected, before, as_of, options)
+        assert_same_rows("ladder_moves", ("profile_id",), wanted, moves)
     journeys = rows_of(
         connection,
         f"SELECT j.*, s.event_id AS first FROM journeys_at{instant} AS j "

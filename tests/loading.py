@@ -16,6 +16,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from parcours.kpis.ladder import create_statements
 from parcours.pipelines import commit
 from parcours.schemas import relations
 from parcours.schemas.config import Config, Taxonomy
@@ -54,6 +55,7 @@ def config_of(options: Options) -> Config:
                 {"name": name, "kind": "file", "format": "csv", "path": f"{name}/*.csv", "loads": name}
                 for name in REFERENCES
             ],
+            **({"ladder": options.ladder_as_written} if options.ladder_as_written else {}),
             "kpi": {"time_zone": options.time_zone, "week_start": options.week_start},
         }
     )
@@ -100,6 +102,7 @@ class Loader:
             self.connection.execute(relations.statement(name))
         self._slices = 0
         self._taxonomy: Taxonomy | None = None
+        self._ladder: dict[str, str] | None = None
 
     def empty(self) -> None:
         """Forget everything that was loaded, a slice that failed half-way too."""
@@ -112,21 +115,25 @@ class Loader:
     def load(self, slices: Sequence[Slice | Sequence[dict[str, Any]]], options: Options) -> commit.Counts:
         """Load one slice after the other; each event has its coordinates and ``content_sha256`` (hex)."""
         config = config_of(options)
-        self._register(config.taxonomy)
+        self._register(config)
         counts = commit.Counts()
         for content in slices:
             counts += self._slice(content if isinstance(content, Slice) else Slice(list(content)), config)
         return counts
 
-    def _register(self, taxonomy: Taxonomy) -> None:
-        if taxonomy != self._taxonomy:
-            register_taxonomy(self.connection, taxonomy)
-            self._taxonomy = taxonomy
+    def _register(self, config: Config) -> None:
+        if config.taxonomy != self._taxonomy:
+            register_taxonomy(self.connection, config.taxonomy)
+            self._taxonomy = config.taxonomy
+        if config.ladder != self._ladder:
+            for statement in create_statements(config.ladder):
+                self.connection.execute(statement)
+            self._ladder = config.ladder
 
     def rebuild(self, options: Options) -> None:
         """Build everything anew."""
         config = config_of(options)
-        self._register(config.taxonomy)
+        self._register(config)
         connection = self.connection
         connection.execute("BEGIN")
         merge_everything(connection, config)

@@ -110,6 +110,22 @@ END_ONS: tuple[tuple[str, ...], ...] = (
     ("an unlisted type",),
 )
 
+OTHER_LADDER = {
+    "o'fan": (
+        "referrals + good_reviews >= 1 OR last_nps > 6",
+        lambda facts: facts["referrals"] + facts["good_reviews"] >= 1 or (facts["last_nps"] or 0) > 6,
+    ),
+    "curious": (
+        "touchpoints >= 3 AND NOT identified",
+        lambda facts: facts["touchpoints"] >= 3 and not facts["identified"],
+    ),
+    "old friend": (
+        "longest_in_force_years >= 1 AND journeys < 2",
+        lambda facts: facts["longest_in_force_years"] >= 1 and facts["journeys"] < 2,
+    ),
+}
+"""Rungs by other rules: as the config writes them, and what they mean."""
+
 _KEYS: tuple[Event, ...] = (
     {},
     {"product": "auto"},
@@ -222,7 +238,14 @@ class Slice:
 @st.composite
 def options(draw: st.DrawFn, units: Sequence[str] = UNITS) -> Options:
     """Journey and identity rules over the words above."""
+    ladder = {}
+    if draw(st.integers(0, 3)) == 3:
+        ladder = {
+            "ladder": {rung: means for rung, (_, means) in OTHER_LADDER.items()},
+            "ladder_as_written": {rung: text for rung, (text, _) in OTHER_LADDER.items()},
+        }
     return Options(
+        **ladder,
         events=EVENT_TYPES,
         channels=CHANNELS,
         unit=draw(st.sampled_from(units)),

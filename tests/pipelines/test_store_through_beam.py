@@ -1,5 +1,6 @@
 """The same promise through both pipelines: worlds written as real files, loaded slice after slice."""
 
+import contextlib
 import json
 import os
 import threading
@@ -17,6 +18,7 @@ import reference
 import strategies
 from loading import config_of, hashed
 from parcours.pipelines import build_journeys, runs
+from parcours.pipelines.identity import IdentityError, decide
 from parcours.pipelines.observe import SilentObserver
 from parcours.pipelines.store import Store
 from parcours.schemas.config import Config
@@ -41,7 +43,7 @@ def written_worlds(draw):
     """Worlds cut into slices, a format of touchpoints, and an instant to ask about."""
     theme = draw(st.sampled_from(strategies.THEMES))
     world = draw(strategies.crowds(theme, 2))
-    world = replace(world, decisions=[], events=[_modest(event) for event in world.events])
+    world = replace(world, decisions=world.decisions[:1], events=[_modest(event) for event in world.events])
     slices = draw(strategies.runs(world, max_runs=len(FILES)))
     return world, slices, draw(st.sampled_from(("json", "avro-file"))), draw(strategies.moments(world))
 
@@ -67,8 +69,15 @@ def test_both_pipelines_give_the_reference_tables(cut, tmp_path_factory):
         for input_, records in content.references.items():
             references[input_] += write_reference(folder / input_, name, records)
         runs.run(config, observer=SilentObserver(), stop=threading.Event())
+        for decided in content.decisions:
+            with contextlib.suppress(IdentityError):  # nothing links the pair yet
+                decide(
+                    config, decided["kind"], decided["id"], decided["customer_id"], observer=SilentObserver()
+                )
 
-    expected = reference.build(hashed(events), world.options, references)
+    with Store(config.store.path, memory_limit=config.store.memory_limit) as store:
+        decisions = compare.rows_of(store.connection, "FROM decisions")
+    expected = reference.build(hashed(events), world.options, references, decisions)
     assert_store(expected, config, as_of, world.options)
     runs.rebuild(config, observer=SilentObserver())
     assert_store(expected, config, as_of, world.options)

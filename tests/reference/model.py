@@ -144,6 +144,7 @@ class Options:
     end_on: tuple[str, ...] = (LAST_CONTRACT_ENDED,)  # event types, roles, or that word
     max_customers_per_device: int = 3
     ladder: Mapping[str, Condition] = field(default_factory=lambda: LADDER)
+    ladder_as_written: Mapping[str, str] | None = None  # for the product: the reference does not read it
     default_currency: str = "EUR"
     time_zone: str = "Europe/Paris"
     week_start: str = "monday"
