@@ -1,9 +1,9 @@
 """Merge: what a slice changes, worked out beside the store in temporary tables.
 
-Duplicates and conflicts are settled against the store and within the slice, customer ids and devices are tied
-to persons, and everyone whose history changes is found (``touched``). What is small and read by later steps is
-written here: the reference inputs, who is who, and links that went or were decided about. Touchpoints, new
-links and all that is built are written by the commit, in the same transaction.
+Duplicates and conflicts are settled against the store and within the slice, customer ids and devices are
+tied to persons, and everyone whose history changes is found (``touched``). What is small and read by later
+steps is written here: the reference inputs, who is who, and links that went or were decided about.
+Touchpoints, new links and all that is built are written by the commit, in the same transaction.
 
 The temporary tables, all in the connection's own schema: ``arrivals`` (valid records), ``fates`` (of
 contested ids), ``loaded``, ``demoted``, ``new_links``, ``changed_links`` (but for new ones of devices),
