@@ -30,25 +30,28 @@ FROM compared;
 -- Two sets of rows are equal where the sums of their rows' hashes are: one pass, and no set is held in memory.
 CREATE OR REPLACE TEMP TABLE keyed_moves AS
 WITH rows AS (
-    SELECT 'profiles' AS relation, profile_id AS key, stored, true AS is_key, hash(*COLUMNS(* EXCLUDE (stored))) AS hash
+    SELECT
+        'profiles' AS relation, profile_id AS key, stored, true AS is_key,
+        hash(*COLUMNS(* EXCLUDE (stored))) AS hash, 0::UBIGINT AS closing
     FROM (SELECT *, true AS stored FROM profiles UNION ALL BY NAME SELECT *, false AS stored FROM built_profiles)
     UNION ALL
-    SELECT 'journeys', journey_id, stored, true, hash(*COLUMNS(* EXCLUDE (stored)))
+    SELECT 'journeys', journey_id, stored, true, hash(*COLUMNS(* EXCLUDE (stored, closes_at))), hash(closes_at)
     FROM (SELECT *, true AS stored FROM journeys UNION ALL BY NAME SELECT *, false AS stored FROM built_journeys)
     UNION ALL
-    SELECT 'journeys', journey_id, stored, false, hash(*COLUMNS(* EXCLUDE (stored)))
+    SELECT 'journeys', journey_id, stored, false, hash(*COLUMNS(* EXCLUDE (stored))), 0
     FROM (SELECT *, true AS stored FROM journey_steps UNION ALL BY NAME SELECT *, false AS stored FROM built_journey_steps)
     UNION ALL
-    SELECT 'journeys', journey_id, stored, false, hash(*COLUMNS(* EXCLUDE (stored)))
+    SELECT 'journeys', journey_id, stored, false, hash(*COLUMNS(* EXCLUDE (stored))), 0
     FROM (SELECT *, true AS stored FROM stage_visits UNION ALL BY NAME SELECT *, false AS stored FROM built_stage_visits)
     UNION ALL
-    SELECT 'journeys', journey_id, stored, false, hash(*COLUMNS(* EXCLUDE (stored)))
+    SELECT 'journeys', journey_id, stored, false, hash(*COLUMNS(* EXCLUDE (stored))), 0
     FROM (SELECT *, true AS stored FROM journey_amounts UNION ALL BY NAME SELECT *, false AS stored FROM built_journey_amounts)
 ),
 keys AS (
     SELECT
         relation, key, bool_or(is_key AND stored) AS was, bool_or(is_key AND NOT stored) AS is_built,
-        sum(if(stored, hash::HUGEINT, -hash::HUGEINT)) <> 0 AS differs
+        sum(if(stored, hash::HUGEINT, -hash::HUGEINT)) <> 0 AS differs,
+        sum(if(stored, closing::HUGEINT, -closing::HUGEINT)) <> 0 AS closes_elsewhen
     FROM rows
     GROUP BY ALL
 )
@@ -57,6 +60,7 @@ SELECT
     count(*) FILTER (was) AS stored,
     count(*) FILTER (was AND NOT is_built) AS gone,
     count(*) FILTER (was AND is_built AND differs) AS changed,
-    count(*) FILTER (is_built AND NOT was) AS new
+    count(*) FILTER (is_built AND NOT was) AS new,
+    count(*) FILTER (was AND is_built AND closes_elsewhen AND NOT differs) AS closing
 FROM keys
 GROUP BY relation;
