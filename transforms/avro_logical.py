@@ -103,15 +103,15 @@ for _unit, _scale, _divide in (("millis", 1000, 1), ("micros", 1, 1), ("nanos", 
 
 
 def logical_node(schema: Mapping[str, Any]) -> Node | None:
-    """Give the node of a type with a logical type; None where it has none that counts."""
+    """Give the node of a type with a logical type, as ``known_logical`` leaves it; None where it has none."""
     kind, logical = schema["type"], schema.get("logicalType", "")
-    size = schema.get("size")
     match kind, logical:
         case "bytes" | "fixed", "decimal":
-            return DecimalBytes(pa.decimal128(schema["precision"], schema.get("scale", 0)), size)
-        case "fixed", "duration" if size == 12:
+            type_ = pa.decimal128(schema["precision"], schema.get("scale", 0))
+            return DecimalBytes(type_, schema.get("size"))
+        case "fixed", "duration":
             return Text(Fixed(12), _each(duration_text))
-        case "fixed", "uuid" if size == 16:
+        case "fixed", "uuid":
             return Text(Fixed(16), _each(_uuid_text))
     return _NUMBERS.get((kind, logical))
 
@@ -146,12 +146,8 @@ LOGICAL_READERS.setdefault("long-local-timestamp-nanos", _from_local_nanos)
 LOGICAL_READERS.setdefault("fixed-duration", lambda value, *_: duration_text(value))
 LOGICAL_READERS.setdefault("fixed-uuid", lambda value, *_: _uuid_text(value))
 
-__all__ = [
-    "DECIMAL_DIGITS",
-    "INT",
-    "LOGICAL_READERS",
-    "Text",
-    "duration_text",
-    "known_logical",
-    "logical_node",
-]
+
+def meaning(schema: Mapping[str, Any]) -> Callable[[Any], Any] | None:
+    """Give what turns a value as fastavro decodes it into what its logical type means; None without one."""
+    convert = LOGICAL_READERS.get(f"{schema['type']}-{schema.get('logicalType')}")
+    return None if convert is None else lambda value: convert(value, dict(schema), None)

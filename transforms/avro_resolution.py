@@ -15,7 +15,7 @@ from fastavro.io.binary_decoder import BinaryDecoder
 
 from parcours.schemas import compatibility as rules
 from parcours.schemas.compatibility import Incompatibility, resolved
-from parcours.transforms.avro_logical import LOGICAL_READERS
+from parcours.transforms.avro_logical import meaning
 from parcours.transforms.avro_schemas import WriterSchema
 
 Read = Callable[[Any], Any]
@@ -43,10 +43,10 @@ def compile_reader(writer: WriterSchema, reader: WriterSchema) -> Callable[[Byte
 
 
 class _Pairs:
-    """Compiles pairs of types. ``meaning``: whether logical types count, or the value is skipped."""
+    """Compiles pairs of types. ``skip``: the values are only passed over, so logical types do not count."""
 
-    def __init__(self, writer: Mapping[str, Any], reader: Mapping[str, Any], *, meaning: bool = True) -> None:
-        self._writer, self._reader, self._meaning = writer, reader, meaning
+    def __init__(self, writer: Mapping[str, Any], reader: Mapping[str, Any], *, skip: bool = False) -> None:
+        self._writer, self._reader, self._skip = writer, reader, skip
         self._records: dict[tuple[str, str], Read] = {}
 
     def pair(self, written: Any, wanted: Any, path: str) -> Read:
@@ -70,7 +70,7 @@ class _Pairs:
             case "map":
                 return _map(self.pair(writer["values"], reader["values"], f"{path}{{}}"))
         plain = _promoted(_leaf(writer), writer["type"], reader["type"])
-        return _with_meaning(plain, dict(reader), dict(writer)) if self._meaning else plain
+        return plain if self._skip else _with_meaning(plain, reader, writer)
 
     def _record(self, writer: Mapping[str, Any], reader: Mapping[str, Any], path: str) -> Read:
         names = (writer["name"], reader["name"])
@@ -78,7 +78,7 @@ class _Pairs:
             # looked up at reading: inside a recursive type it is not compiled yet
             return lambda decoder: self._records[names](decoder)  # noqa: PLW0108
         self._records[names] = BinaryDecoder.read_null  # its place, until it is compiled
-        skipping = _Pairs(self._writer, self._writer, meaning=False)
+        skipping = _Pairs(self._writer, self._writer, skip=True)
         reads: dict[str, tuple[str, Read]] = {}
         defaults = {}
         for wanted, written in rules.counterparts(writer, reader):
@@ -187,13 +187,10 @@ def _promoted(read: Read, kind: str, wanted: str) -> Read:
     return read
 
 
-def _with_meaning(read: Read, *sides: dict[str, Any]) -> Read:
+def _with_meaning(read: Read, *sides: Mapping[str, Any]) -> Read:
     """Apply the first side's logical type, else the next one's."""
-    for schema in sides:
-        convert = LOGICAL_READERS.get(f"{schema['type']}-{schema.get('logicalType')}")
-        if convert is not None:
-            return lambda decoder: convert(read(decoder), schema, None)
-    return read
+    convert = next(filter(None, map(meaning, sides)), None)
+    return read if convert is None else lambda decoder: convert(read(decoder))
 
 
 def default_value(schema: Any, value: Any, named: Mapping[str, Any]) -> Any:
@@ -222,8 +219,8 @@ def default_value(schema: Any, value: Any, named: Mapping[str, Any]) -> Any:
             value = value.encode("latin-1")  # each character stands for the byte of its number
         case "float" | "double":
             value = float(value)
-    convert = LOGICAL_READERS.get(f"{type_['type']}-{type_.get('logicalType')}")
-    return value if convert is None else convert(value, type_, None)
+    convert = meaning(type_)
+    return value if convert is None else convert(value)
 
 
 _JSON_KINDS: dict[type, tuple[str, ...]] = {

@@ -274,7 +274,7 @@ class SchemaRegistry:
                 'check "schemas" of the source, and its user and password'
             ) from error
         except (OSError, ValueError, HTTPException) as error:
-            problem = str(error) or type(error).__name__
+            problem = str(getattr(error, "reason", error)) or type(error).__name__
             raise RegistryUnavailableError(
                 f'no schema registry answers at {url}: {problem}; start it, or check "schemas" of the source'
             ) from error

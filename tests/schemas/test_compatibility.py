@@ -5,7 +5,7 @@ import json
 
 import fastavro
 import pytest
-from hypothesis import HealthCheck, event, given, settings
+from hypothesis import HealthCheck, event, given, reject, settings
 from hypothesis import strategies as st
 
 from parcours.schemas.compatibility import PROMOTIONS, incompatibilities
@@ -337,13 +337,17 @@ def values(schema):
     return made[schema["type"]]()
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_the_check_foretells_what_reading_does(data):
     """Compatible schemas read every datum, as fastavro does; a datum that fails was foretold."""
     first = data.draw(records())
     written, wanted = (named_apart(schema, []) for schema in (first, evolved(data.draw, first)))
-    writer, reader = parse(json.dumps(written), "writer"), parse(json.dumps(wanted), "reader")
+    try:
+        writer, reader = parse(json.dumps(written), "writer"), parse(json.dumps(wanted), "reader")
+    except ValueError as error:
+        assert "take no bytes" in str(error)  # items that are records of nothing but null
+        reject()
     problems = incompatibilities(writer, reader)
     convert = compile_reader(writer, reader)
     for datum in data.draw(st.lists(values(written), min_size=1, max_size=4)):
