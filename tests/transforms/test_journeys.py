@@ -349,6 +349,60 @@ class TestStages:
         assert START + timedelta(days=402) == journey["closes_at"]
 
 
+class TestReturnKinds:
+    """Why a person came back to a lower stage, by the touchpoint that they came back with."""
+
+    @pytest.mark.parametrize(
+        ("fields", "kind"),
+        [
+            ({"claim_id": "S1", "case_id": "R1"}, "claim"),
+            ({"roles": ["claim_reopened", "request_opened"]}, "claim"),
+            ({"case_id": "R1", "product": "home"}, "request"),
+            ({"roles": ["visit", "question_answered"], "product": "home"}, "request"),
+            ({"roles": ["complaint_opened"]}, "request"),
+            ({"product": "home"}, "new product"),
+            ({"product": "auto"}, "other"),
+            ({"product": "life"}, "other"),
+            ({"roles": ["requested"]}, "other"),
+            ({}, "other"),
+        ],
+    )
+    def test_kind(self, fields, kind):
+        """A claim before a request, that before a product never named; products of others do not count."""
+        rows = [
+            touchpoint("0", days=-900, product="life"),
+            touchpoint("a", stage="purchase", product="auto"),
+            touchpoint("b", days=1, stage="awareness", **fields),
+            touchpoint("c", days=2, stage="awareness", claim_id="S9"),
+            touchpoint("d", days=3, stage="purchase", product="home"),
+            touchpoint("e", days=0, product="home", profile_id="C2"),
+        ]
+        kinds = built(rows)("SELECT return_kind FROM built_stage_visits WHERE is_return")
+        assert [{"return_kind": kind}] == kinds
+
+    def test_a_product_named_at_the_same_instant_before_it_in_order_is_not_new(self):
+        """At one instant the order within a person decides."""
+        rows = [
+            touchpoint("a", stage="purchase"),
+            touchpoint("b", days=1, product="home"),
+            touchpoint("a2", days=1, stage="awareness", product="home"),
+        ]
+        assert [{"return_kind": "other"}] == built(rows)(
+            "SELECT return_kind FROM built_stage_visits WHERE is_return"
+        )
+
+
+@pytest.mark.parametrize(
+    ("end_on", "journeys"),
+    [(("last_contract_ended",), ["a", "bc"]), ((), ["abc"]), (("left",), ["abc"])],
+)
+def test_the_end_of_the_last_contract_ends_a_journey_where_the_rules_say_so(end_on, journeys):
+    """The termination that leaves nothing is an end only by its word, which is the default."""
+    rows = [touchpoint("a", ends_holding=True), touchpoint("b", days=1), touchpoint("c", days=2)]
+    assert journeys == cut(rows, JourneyRules(end_on=end_on))
+    assert ["a", "bc"] == cut(rows, JourneyRules.of(config.Journey()))
+
+
 def test_amounts():
     """Values add up by money role, costs apart, in the store's currency if in none; currencies never mix."""
     rows = [
