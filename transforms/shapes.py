@@ -163,9 +163,12 @@ def _typed_value(sql: str, kind: pa.DataType) -> Value:
         return Value(f"CAST(to_json({sql}) AS VARCHAR)", sql, kind, nested=f"({sql} IS NOT NULL)")
     if pa.types.is_null(kind):
         return Value("CAST(NULL AS VARCHAR)", "CAST(NULL AS VARCHAR)", pa.string())
+    text, number = f"CAST({sql} AS VARCHAR)", None
     if pa.types.is_timestamp(kind):
         # stored times are UTC: as a text, ISO 8601, that has to be said
-        return Value(f"(replace(CAST({sql} AS VARCHAR), ' ', 'T') || '+00:00')", sql, kind)
-    if pa.types.is_date(kind):
-        return Value(f"CAST({sql} AS VARCHAR)", sql, kind)
-    return Value(f"CAST({sql} AS VARCHAR)", sql, kind, number=f"({sql} IS NOT NULL)")
+        text = f"(replace({text}, ' ', 'T') || '+00:00')"
+    elif pa.types.is_binary(kind):
+        text = f"base64({sql})"  # as documents have it
+    elif not pa.types.is_date(kind):
+        number = f"({sql} IS NOT NULL)"
+    return Value(text, sql, kind, number=number)
