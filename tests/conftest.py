@@ -36,7 +36,7 @@ def kafka_service():
 @pytest.fixture(scope="session")
 def kafka(kafka_service):
     """One running broker for all tests; each test makes topics of its own names."""
-    with kafka_service.KafkaBroker(secure=True) as broker:
+    with kafka_service.KafkaBroker(secure=True, brief=True) as broker:
         yield broker
 
 

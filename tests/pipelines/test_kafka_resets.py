@@ -97,7 +97,7 @@ def test_another_cluster_at_the_same_address(lines, kafka, kafka_service, tmp_pa
     load(config)
     before = one(config.store.path, "SELECT count(*) FROM touchpoints")
     kafka.kill()
-    other = kafka_service.KafkaBroker(tmp_path / "other", instead_of=kafka)
+    other = kafka_service.KafkaBroker(tmp_path / "other", instead_of=kafka, brief=True)
     try:
         other.start()
         other.create_topic("moved")

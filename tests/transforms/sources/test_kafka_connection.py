@@ -57,7 +57,7 @@ def test_a_refused_connection_says_why_and_no_secret(kafka, opened, topic, wrong
 @pytest.fixture(scope="module")
 def stoppable(kafka_service):
     """A broker that tests may stop and start: nobody else's."""
-    with kafka_service.KafkaBroker() as broker:
+    with kafka_service.KafkaBroker(brief=True) as broker:
         yield broker
 
 
