@@ -76,7 +76,11 @@ def _unlisted(
         """
     ).fetchall()
     known = set(listed)
-    return [Word(kind, *row, nearest(row[0], known)) for row in rows if row[0] not in known]
+    return [
+        Word(kind, word, touchpoints, first_at, last_at, source, nearest(word, known))
+        for word, touchpoints, first_at, last_at, source in rows
+        if word not in known
+    ]
 
 
 def stored_taxonomy(rules: str) -> Taxonomy:

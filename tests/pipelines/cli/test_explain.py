@@ -170,6 +170,19 @@ def test_the_rung(told):
     assert "prospect" == told("many")["rung"]
 
 
+def test_another_ladder(told, parcours, tmp_path):
+    """The rung is explained by the ladder of the store's views, which follow the config with the next run."""
+    with (tmp_path / "parcours.toml").open("a") as config:
+        config.write('\n[ladder]\nvisitor = "touchpoints >= 1"\nfan = "touchpoints >= 8"\n')
+    assert "consumer" == told("alice")["rung"]
+    assert parcours("run").code == 0
+    story = told("alice")
+    assert "fan" == story["rung"]
+    assert [("visitor", True, {"touchpoints": 8}), ("fan", True, {"touchpoints": 8})] == [
+        (step["rung"], step["holds"], step["facts"]) for step in story["ladder"]
+    ]
+
+
 def test_as_text(told, parcours):
     """The same for people: local times, why and by what, folded within the page."""
     text = parcours("explain", "alice").out
