@@ -15,7 +15,11 @@ SELECT profile_id FROM internal.people WHERE customer_id = $id
 ORDER BY ALL
 """
 
-_BY_DEVICE = "SELECT DISTINCT profile_id FROM touchpoints WHERE anonymous_id = $id ORDER BY ALL"
+_BY_DEVICE = """
+SELECT DISTINCT profile_id FROM touchpoints
+WHERE anonymous_id = $id OR 'anon:' || anonymous_id = $id
+ORDER BY ALL
+"""
 
 
 class PersonError(Exception):
@@ -27,7 +31,8 @@ def find_person(connection: duckdb.DuckDBPyConnection, text: str) -> str:
 
     Args:
         connection: an open store.
-        text: a profile id (``anon:ID`` too), a customer id, or else the id of a device, cookie or call line.
+        text: a profile id, a customer id, or else the id of a device, cookie or call line, or ``anon:`` and
+            that id, whoever it is linked to.
 
     Raises:
         PersonError: nobody has it, or it is a device that several persons used.

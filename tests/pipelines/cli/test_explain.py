@@ -210,7 +210,7 @@ def test_long_journeys(told, parcours):
     assert 60 == len(told("many")["journeys"][0]["steps"])
 
 
-@pytest.mark.parametrize("name", ["d1", "alice"])
+@pytest.mark.parametrize("name", ["alice", "d1", "anon:d1"])
 def test_by_any_id(name, told):
     """A person is found by a device as by the customer id."""
     assert "alice" == told(name)["person"]["profile_id"]
