@@ -21,15 +21,15 @@ This page is made from those comments by `make tables`.
 """
 
 _SECTIONS = (
-    ("Journeys", ("touchpoints", "profiles", "identity_links", "visits", "journeys", "journey_amounts",
-                  "journey_steps", "stage_visits")),
+    ("Journeys", ("touchpoints", "profiles", "identity_links", "decisions", "visits", "journeys",
+                  "journey_amounts", "journey_steps", "stage_visits")),
     ("Contracts, quotes, claims, cases", ("contracts", "quotes", "claims", "cases")),
     ("Reference inputs", ("ref_customers", "ref_contracts", "ref_aliases")),
     ("Figures", ("kpi_stage_conversion", "kpi_stage_conversion_at")),
     ("At an instant", ("journeys_now", "journeys_at", "contracts_now", "contracts_at", "profiles_now",
                        "profiles_at", "ladder_moves", "ladder_rungs", "ladder_rung", "years_between",
                        "default_as_of")),
-    ("Operation", ("quarantine", "runs", "run_balances", "quality_results")),
+    ("Operation", ("quarantine", "runs", "run_balances", "quality_results", "identity_changes")),
     ("Calendar", ("dim_date",)),
 )  # fmt: skip
 """Every relation that users query, in reading order."""

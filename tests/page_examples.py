@@ -2,7 +2,8 @@
 
 An example begins with what comes in: a table of touchpoints, one a line, whose columns with an arrow say what
 becomes of each, or a ``json`` block of records as a source writes them. A ``toml`` block before it holds
-its rules, a ``csv NAME`` block a reference input. ``sql`` blocks with a table after them ask for more.
+its rules, a ``csv NAME`` block a reference input, and lines ``parcours identity …`` in a ``sh`` block are
+decisions that are made once all is loaded. ``sql`` blocks with a table after them ask for more.
 Drawings and other tables are left alone.
 """
 
@@ -19,6 +20,8 @@ from typing import Any
 
 import duckdb
 
+from parcours.pipelines import identity
+from parcours.pipelines.observe import SilentObserver
 from parcours.schemas.config import Config
 from stores import load as load_store
 
@@ -47,13 +50,17 @@ _BLOCKS = re.compile(
 )
 
 
+_DECIDES = ("parcours identity unlink", "parcours identity relink")
+
+
 @dataclass
 class Example:
-    """One example: where it stands, its rules, what comes in, and what is shown of what comes out."""
+    """One example: where it stands, its rules, what comes in and is decided, and what is shown of it."""
 
     line: int
     rules: dict[str, Any]
     references: dict[str, str]
+    decisions: list[list[str]] = field(default_factory=list)
     records: str = ""
     touchpoints: Table = field(default_factory=list)
     questions: list[tuple[str, Table]] = field(default_factory=list)
@@ -76,6 +83,7 @@ def examples_of(page: Path) -> list[Example]:
     found: list[Example] = []
     rules: dict[str, Any] = {}
     references: dict[str, str] = {}
+    decisions: list[list[str]] = []
     query: str | None = None
     for line, kind, text in _blocks(page.read_text("utf-8")):
         table = _cells(text) if kind == "table" else []
@@ -83,12 +91,14 @@ def examples_of(page: Path) -> list[Example]:
             rules = tomllib.loads(text)
         elif kind.startswith("csv "):
             references[kind.removeprefix("csv ")] = text
+        elif kind == "sh":
+            decisions = [words.split()[2:] for words in text.splitlines() if words.startswith(_DECIDES)]
         elif kind == "json":
-            found.append(Example(line, rules, references, records=text))
-            rules, references = {}, {}
+            found.append(Example(line, rules, references, decisions, records=text))
+            rules, references, decisions = {}, {}, []
         elif table and any(heading.startswith(ARROW) for heading in table[0]):
-            found.append(Example(line, rules, references, touchpoints=table))
-            rules, references = {}, {}
+            found.append(Example(line, rules, references, decisions, touchpoints=table))
+            rules, references, decisions = {}, {}, []
         elif kind == "sql":
             query = text
             continue
@@ -158,6 +168,8 @@ def load(example: Example, common: dict[str, Any], folder: Path) -> duckdb.DuckD
         {**common, **rules, "store": {"path": str(folder / "store")}, "source": sources}
     )
     load_store(config)
+    for kind, id_, customer_id in example.decisions:
+        identity.decide(config, kind, id_, customer_id, observer=SilentObserver())
     return duckdb.connect(str(folder / "store"), read_only=True)
 
 
