@@ -171,7 +171,7 @@ def _settle(connection: duckdb.DuckDBPyConnection, config: Config) -> None:
 
 
 def _derive_business(connection: duckdb.DuckDBPyConnection) -> None:
-    """Work out the rows of contracts, quotes, claims and cases of the touched keys, and whose last they end."""
+    """Work out the rows of contracts, quotes, claims and cases of the touched keys, and the last ends."""
     keys = " UNION ALL ".join(f"(SELECT 1 FROM touched_{relation} LIMIT 1)" for relation in BUSINESS)
     if connection.execute(keys).fetchone():
         _run(connection, "business")
