@@ -54,6 +54,8 @@ def test_they_do_what_the_text_says(ran):
     assert "nothing to do" in done.stdout  # the second run
     assert "done: read 3 = loaded 2 + duplicate 0 + quarantined 1" in done.stdout  # the contracts
     assert "done: read 20,000 = loaded 0" in done.stdout  # after the rewind
+    assert "2 persons became one: 2 journeys became one (alias; 1 touchpoint moved)" in done.stdout
+    assert "M-2002 is unlinked from M-1001: 1 link" in done.stdout
     assert "K-77, auto: in force since 2025-03-01 00:00" in done.stdout  # a person's story
     assert "moved 1 of 19,403 touchpoints (stage 1)" in done.stdout  # another taxonomy, applied
     assert (folder / "stage_visits.csv").read_text().startswith("journey_id,position,stage,")

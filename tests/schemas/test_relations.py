@@ -7,12 +7,14 @@ from parcours.schemas import relations
 
 ADDED = {
     "touchpoints": {"source_name", "event_key", "content_sha256"},
+    "identity_links": {"other_customer_id"},
     "profiles_now": {
         *("purchases", "contracts_in_force", "unbroken_since", "referrals", "good_reviews", "last_nps"),
         *("longest_in_force_years", "tenure_years", "holds_nothing_any_more"),
     },
 }
-"""Columns beyond the contract's: the configured source, what duplicates are found by, the ladder's facts."""
+"""Columns beyond the contract's: the configured source, what duplicates are found by, the other of two
+customer ids, the ladder's facts."""
 
 JOURNEYS = """journey_id profile_id unit unit_key started_at last_at closes_at ended_by first_channel
     last_channel touchpoints awareness_at consideration_at purchase_at service_at loyalty_at advocacy_at
@@ -33,6 +35,7 @@ PROMISED = {
         medium is_direct visit_id""",
     "profiles": PROFILES,
     "identity_links": "link_id anonymous_id customer_id event_id linked_at kind status",
+    "decisions": "decision_id decided_at kind id customer_id run_id",
     "visits": "visit_id profile_id started_at ended_at touchpoints",
     "journeys": JOURNEYS,
     "journey_amounts": "journey_id kind currency amount",
@@ -58,6 +61,8 @@ PROMISED = {
     "runs": "run_id command started_at ended_at status rules_fingerprint",
     "run_balances": """run_id source source_topic source_partition from_offset to_offset read loaded duplicate
         quarantined suppressed demoted gap gap_reason""",
+    "identity_changes": """run_id changed_at causes profiles_before profiles_after touchpoints_moved
+        journeys_before journeys_after stage_conversions""",
     "journeys_now": f"{JOURNEYS} closed",
     "contracts_now": f"{CONTRACTS} began_at ended_at in_force in_force_since",
     "profiles_now": f"{PROFILES} rung",
