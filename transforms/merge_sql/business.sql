@@ -1,19 +1,24 @@
 -- Contracts, quotes, claims and cases of the touched keys, from every touchpoint that names them, whosever it is.
 --
--- What a row says comes from the touchpoint that opens it (the signing, the quote …), and where that is silent from the
--- first one, in order of time and event_id, that says it. Instants that may come several times are lists, so that the
--- relation answers for any instant.
+-- What a row says comes from the touchpoint that opens it (the signing, the quote …), and where that is silent from
+-- the first one, in order of time and event_id, that says it. Instants that may come several times are lists, so that
+-- the relation answers for any instant.
 
--- The first value of an attribute, as an instant in UTC; null where it cannot be read. An offset counts only if one is
--- given: a cast to TIMESTAMP would drop it, one to TIMESTAMPTZ would put the session's zone where there is none.
+-- The first value of an attribute, as an instant in UTC; null where it is no ISO 8601 date or time. An offset is taken
+-- off by hand: a cast to TIMESTAMP would drop it, one to TIMESTAMPTZ would put the session's zone where there is none.
 CREATE OR REPLACE TEMP MACRO attribute(attributes, name) AS
     list_filter(attributes, lambda pair: pair.key = name)[1].value;
 CREATE OR REPLACE TEMP MACRO as_instant(text) AS
-    CASE
-        WHEN regexp_matches(text, ':.*(Z|[+-]\d{2}(:?\d{2})?)$')
-            THEN timezone('UTC', CASE WHEN isfinite(try_cast(text AS TIMESTAMPTZ)) THEN text::TIMESTAMPTZ END)
-        WHEN regexp_matches(text, '^\d') AND isfinite(try_cast(text AS TIMESTAMP)) THEN text::TIMESTAMP
-    END;
+    list_transform(
+        [regexp_extract(
+            text,
+            '^(\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.]\d+)?)?)?)(?:Z|([+-])([01]\d|2[0-3])(?::?([0-5]\d))?)?$',
+            ['instant', 'sign', 'hours', 'minutes']
+        )],
+        lambda part: try_cast(part.instant AS TIMESTAMP)
+            - to_minutes(coalesce(try_cast(part.sign || part.hours AS BIGINT), 0) * 60)
+            - to_minutes(coalesce(try_cast(part.sign || part.minutes AS BIGINT), 0))
+    )[1];
 
 -- What the roles of each event type mean here: looked at once a type, not once a touchpoint.
 CREATE OR REPLACE TEMP TABLE meanings AS
@@ -51,8 +56,9 @@ FROM taxonomy_events;
 
 CREATE OR REPLACE TEMP TABLE business_events AS
 SELECT
-    k.profile_id, k.identified, t.event_id, t.occurred_at, t.customer_id, t.channel, t.product, t.contract_id, t.quote_id,
-    t.claim_id, t.case_id, t.value, t.currency, CASE WHEN signs OR terminates THEN t.attributes END AS attributes,
+    k.profile_id, k.identified, t.event_id, t.occurred_at, t.customer_id, t.channel, t.product, t.contract_id,
+    t.quote_id, t.claim_id, t.case_id, t.value, t.currency,
+    CASE WHEN signs OR terminates THEN t.attributes END AS attributes,
     m.* EXCLUDE (event_type, subjects)
 FROM (
     SELECT
@@ -67,8 +73,8 @@ JOIN touchpoints AS t ON t.rowid = k.stored_row
 LEFT JOIN meanings AS m USING (event_type)
 UNION ALL
 SELECT
-    n.profile_id, n.identified, a.event_id, s.occurred_at, s.customer_id, s.channel, s.product, s.contract_id, s.quote_id,
-    s.claim_id, s.case_id, s.value, s.currency, CASE WHEN signs OR terminates THEN s.attributes END,
+    n.profile_id, n.identified, a.event_id, s.occurred_at, s.customer_id, s.channel, s.product, s.contract_id,
+    s.quote_id, s.claim_id, s.case_id, s.value, s.currency, CASE WHEN signs OR terminates THEN s.attributes END,
     m.* EXCLUDE (event_type, subjects)
 FROM newcomers AS n
 JOIN arrivals AS a USING (rid)
@@ -93,7 +99,8 @@ told AS (
             profile_id: profile_id, customer_id: customer_id, product: product, occurred_at: occurred_at,
             event_id: event_id, premium: CASE WHEN is_premium THEN value END, currency: currency, attributes: attributes
         }, place) FILTER (signs) AS signing,
-        arg_min({occurred_at: occurred_at, event_id: event_id, attributes: attributes}, place) FILTER (terminates) AS ending,
+        arg_min({occurred_at: occurred_at, event_id: event_id, attributes: attributes}, place)
+            FILTER (terminates) AS ending,
         list(occurred_at) FILTER (renews) AS renewed_at
     FROM events
     GROUP BY contract_id
