@@ -1,9 +1,9 @@
 """Avro data to JSON documents, one record after the other: for what columns cannot hold.
 
 Times become ISO texts (with their offset, unless the type is local), durations ISO texts too, decimals plain
-digits, bytes base64: the same texts that columns have as attributes. NaN and
-the infinities, which JSON does not have, become the texts "NaN", "Infinity" and "-Infinity": whether one is
-wrong is the validation's judgement, as it is for columns.
+digits, bytes base64: the same texts that columns have as attributes. NaN and the infinities, which JSON does
+not have, become the texts "NaN", "Infinity" and "-Infinity": whether one is wrong is the validation's
+judgement, as it is for columns.
 """
 
 from __future__ import annotations
@@ -15,13 +15,10 @@ import json
 import math
 import re
 import uuid
-from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-import fastavro
 import pyarrow as pa
-from fastavro._read_py import schemaless_reader as nesting_reader
 
 from parcours.schemas.compatibility import Incompatibility
 from parcours.transforms.avro_resolution import ResolutionError, compile_reader
@@ -32,8 +29,7 @@ from parcours.transforms.raw_rows import RawRows, Rejects
 _FRACTION = re.compile(r"(\.\d*[1-9])0+|\.0+")
 """A fraction of a second with zeros at its end."""
 
-# What fastavro raises on bytes that the schema does not allow.
-_BROKEN = (
+BROKEN = (
     EOFError,
     ValueError,
     IndexError,
@@ -43,6 +39,7 @@ _BROKEN = (
     RecursionError,
     TypeError,
 )
+"""What reading raises on bytes that the schema does not allow."""
 
 
 class AvroDocuments:
@@ -50,7 +47,7 @@ class AvroDocuments:
 
     def __init__(self, schema: WriterSchema, reader: WriterSchema | None = None) -> None:
         self._schema = schema
-        self._read = _writers_own(schema) if reader is None else compile_reader(schema, reader)
+        self._read = compile_reader(schema, reader or schema)
 
     def decode(self, rows: RawRows, rejects: Rejects) -> tuple[DecodedPart, ...]:
         """Keep the rows that hold exactly one datum as a ``documents`` part; refuse the others."""
@@ -74,7 +71,7 @@ class AvroDocuments:
         except ResolutionError as error:
             refuse_unresolved(row, value, error.problem, rejects)
             return None
-        except _BROKEN as error:
+        except BROKEN as error:
             refuse_undecodable(row, value, self._schema, f"{type(error).__name__} {error}".strip(), rejects)
             return None
         if stream.tell() < len(value):
@@ -90,12 +87,6 @@ class AvroDocuments:
             )
             return None
         return text
-
-
-def _writers_own(schema: WriterSchema) -> Callable[[io.BytesIO], Any]:
-    # The compiled reader overflows the stack, and ends the process, where a corrupt record nests deeply.
-    read: Callable[..., Any] = nesting_reader if schema.recursive else fastavro.schemaless_reader
-    return lambda stream: read(stream, schema.parsed, None)
 
 
 def refuse_unresolved(row: int, value: bytes, problem: Incompatibility, rejects: Rejects) -> None:

@@ -1,4 +1,4 @@
-"""Avro's logical types: as nodes of the column walk, and for fastavro those that it does not know itself.
+"""Avro's logical types: as nodes of the column walk, and for values that are read one by one.
 
 Both ways give the same texts, so that it does not show in the store which way a record came.
 """
@@ -10,6 +10,7 @@ import struct
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from decimal import Context, Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -140,14 +141,26 @@ def _from_local_nanos(value: int, *_: Any) -> dt.datetime:
     return _EPOCH + dt.timedelta(microseconds=value // 1000)
 
 
-# fastavro's own way to learn a logical type.
-LOGICAL_READERS.setdefault("long-timestamp-nanos", _from_nanos)
-LOGICAL_READERS.setdefault("long-local-timestamp-nanos", _from_local_nanos)
-LOGICAL_READERS.setdefault("fixed-duration", lambda value, *_: duration_text(value))
-LOGICAL_READERS.setdefault("fixed-uuid", lambda value, *_: _uuid_text(value))
+def _decimal(value: bytes, schema: Mapping[str, Any], *_: Any) -> Decimal:
+    unscaled, precision = int.from_bytes(value, "big", signed=True), schema["precision"]
+    if abs(unscaled) >= 10**precision:
+        raise ValueError(f"{unscaled} has more than {precision} digits")
+    return Decimal(unscaled).scaleb(-schema.get("scale", 0), Context(prec=precision))
+
+
+_READERS: dict[str, Callable[..., Any]] = {
+    **LOGICAL_READERS,
+    "bytes-decimal": _decimal,  # fastavro rounds what has too many digits
+    "fixed-decimal": _decimal,
+    "long-timestamp-nanos": _from_nanos,
+    "long-local-timestamp-nanos": _from_local_nanos,
+    "fixed-duration": lambda value, *_: duration_text(value),
+    "fixed-uuid": lambda value, *_: _uuid_text(value),
+}
+"""What a decoded value means, by type and logical type."""
 
 
 def meaning(schema: Mapping[str, Any]) -> Callable[[Any], Any] | None:
     """Give what turns a value as fastavro decodes it into what its logical type means; None without one."""
-    convert = LOGICAL_READERS.get(f"{schema['type']}-{schema.get('logicalType')}")
-    return None if convert is None else lambda value: convert(value, dict(schema), None)
+    convert = _READERS.get(f"{schema['type']}-{schema.get('logicalType')}")
+    return None if convert is None else lambda value: convert(value, schema, None)

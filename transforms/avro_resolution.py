@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from io import BytesIO
 from typing import Any
 
+import numpy as np
 from fastavro.io.binary_decoder import BinaryDecoder
 
 from parcours.schemas import compatibility as rules
@@ -21,7 +22,26 @@ from parcours.transforms.avro_schemas import WriterSchema
 Read = Callable[[Any], Any]
 """Reads one value from fastavro's decoder, which has no types."""
 
-_open: Callable[[BytesIO], Any] = BinaryDecoder
+
+class _Decoder(BinaryDecoder):
+    """fastavro's decoder, but for numbers longer than any that Avro writes: those are corrupt."""
+
+    def read_long(self) -> int:
+        value = shift = 0
+        while shift < 70:
+            read: bytes = self.fo.read(1)
+            if not read:
+                raise EOFError("the record ends inside a number")
+            value |= (read[0] & 0x7F) << shift
+            shift += 7
+            if read[0] < 0x80 and value < 1 << 64:
+                return (value >> 1) ^ -(value & 1)
+            if read[0] < 0x80:
+                break
+        raise ValueError("a number has more than 64 bits")
+
+
+_open: Callable[[BytesIO], Any] = _Decoder
 
 
 class ResolutionError(Exception):
@@ -52,7 +72,10 @@ class _Pairs:
     def pair(self, written: Any, wanted: Any, path: str) -> Read:
         writer, reader = resolved(written, self._writer), resolved(wanted, self._reader)
         if isinstance(writer, list):
-            return _union([self.pair(branch, reader, path) for branch in writer])
+            own = (
+                written is wanted
+            )  # each branch is read as itself, also one that another branch could be read as
+            return _union([self.pair(branch, branch if own else reader, path) for branch in writer])
         branch = rules.choose(writer, reader, self._reader)
         if branch is None:
             return _failing(rules.no_branch(writer, reader, path))
@@ -158,11 +181,25 @@ def _map(value: Read) -> Read:
     return read
 
 
+def _boolean(decoder: Any) -> bool:
+    value: int = decoder.read_fixed(1)[0]
+    if value > 1:
+        raise ValueError(f"{value} is no boolean")
+    return value == 1
+
+
+def _int(decoder: Any) -> int:
+    value: int = decoder.read_long()
+    if not -(2**31) <= value < 2**31:
+        raise ValueError(f"{value} is no int")
+    return value
+
+
 _LEAVES: dict[str, Read] = {
     "null": BinaryDecoder.read_null,
-    "boolean": BinaryDecoder.read_boolean,
-    "int": BinaryDecoder.read_long,
-    "long": BinaryDecoder.read_long,
+    "boolean": _boolean,
+    "int": _int,
+    "long": _Decoder.read_long,
     "float": BinaryDecoder.read_float,
     "double": BinaryDecoder.read_double,
     "bytes": BinaryDecoder.read_bytes,
@@ -178,7 +215,10 @@ def _leaf(schema: Mapping[str, Any]) -> Read:
 
 
 def _promoted(read: Read, kind: str, wanted: str) -> Read:
-    if wanted in ("float", "double") and kind in ("int", "long"):
+    if wanted == "float":
+        # the shortest number that is this float, as columns write it: 0.1, not 0.10000000149011612
+        return lambda decoder: float(str(np.float32(read(decoder))))
+    if wanted == "double":
         return lambda decoder: float(read(decoder))
     if kind == "string" and wanted == "bytes":
         return lambda decoder: read(decoder).encode()

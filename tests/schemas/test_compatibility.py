@@ -373,6 +373,8 @@ def assert_same(ours, theirs):
         assert len(ours) == len(theirs)
         for left, right in zip(ours, theirs, strict=True):
             assert_same(left, right)
+    elif isinstance(ours, float):
+        assert ours == pytest.approx(theirs)
     else:
         assert ours == (
             theirs.decode()
