@@ -65,7 +65,7 @@ def create_statements(ladder: Mapping[str, str]) -> list[str]:
         raise ValueError("; ".join(wrong))
     rungs = ", ".join(_quoted(rung) for rung in (LOWEST, *ladder))
     cases = "".join(
-        f"\n    WHEN ({condition}) THEN {_quoted(rung)}" for rung, condition in reversed(ladder.items())
+        f"\n    WHEN ({condition}) THEN {_quoted(rung)}" for rung, condition in reversed([*ladder.items()])
     )
     rung = f"CASE{cases}\n    ELSE {_quoted(LOWEST)}\nEND" if ladder else _quoted(LOWEST)
     return [

@@ -41,10 +41,15 @@ COMPARED = {
     "journey_steps": "FROM journey_steps",
     "stage_visits": "FROM stage_visits",
     "journey_amounts": "FROM journey_amounts",
+    "contracts": "FROM contracts",
+    "quotes": "FROM quotes",
+    "claims": "FROM claims",
+    "cases": "FROM cases",
     # which of a conflict's copies came first shows in its message
     "quarantine": "SELECT raw, step, reason, rule, field, value, status,"
     " if(step <> 'conflict', message, NULL) AS message FROM quarantine",
     "journeys_at": f"FROM journeys_at({AS_OF})",
+    "contracts_at": f"FROM contracts_at({AS_OF})",
     "profiles_at": f"FROM profiles_at({AS_OF})",
     "kpi_stage_conversion_at": f"FROM kpi_stage_conversion_at({AS_OF})",
 }
