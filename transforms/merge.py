@@ -10,7 +10,8 @@ contested ids), ``loaded``, ``demoted``, ``new_links``, ``changed_links`` (but f
 ``changed_people`` (customer ids whose person is another), ``devices``, ``newcomers`` (person of each loaded
 row), ``moved`` (stored rows that change hands), ``touched`` (profiles), ``kept`` and the view ``history``
 (the touched profiles' whole history). Of the reference inputs: ``changed_INPUT`` (keys) and
-``reference_fates``.
+``reference_fates``. Of contracts, quotes, claims and cases: ``touched_RELATION`` (keys), ``built_RELATION``
+(their rows) and ``last_ends`` (terminations that leave their owner no contract).
 """
 
 from __future__ import annotations
