@@ -278,7 +278,8 @@ SELECT
         CASE WHEN was_skipped(service_at, least(loyalty_at, advocacy_at)) THEN 'service' END,
         CASE WHEN was_skipped(loyalty_at, advocacy_at) THEN 'loyalty' END
     ], lambda stage: stage IS NOT NULL) AS skipped_stages,
-    (epoch_us(purchase_at) - epoch_us(started_at)) / 86_400e6 AS days_to_purchase
+    (epoch_us(purchase_at) - epoch_us(started_at)) / 86_400e6 AS days_to_purchase,
+    getvariable('journey_gap') / 1e6 AS gap_seconds
 FROM journey_starts
 JOIN (
     SELECT

@@ -35,7 +35,8 @@ WITH rows AS (
         hash(*COLUMNS(* EXCLUDE (stored))) AS hash, 0::UBIGINT AS closing
     FROM (SELECT *, true AS stored FROM profiles UNION ALL BY NAME SELECT *, false AS stored FROM built_profiles)
     UNION ALL
-    SELECT 'journeys', journey_id, stored, true, hash(*COLUMNS(* EXCLUDE (stored, closes_at))), hash(closes_at)
+    SELECT
+        'journeys', journey_id, stored, true, hash(*COLUMNS(* EXCLUDE (stored, closes_at, gap_seconds))), hash(closes_at)
     FROM (SELECT *, true AS stored FROM journeys UNION ALL BY NAME SELECT *, false AS stored FROM built_journeys)
     UNION ALL
     SELECT 'journeys', journey_id, stored, false, hash(*COLUMNS(* EXCLUDE (stored))), 0

@@ -20,7 +20,8 @@ CREATE TABLE journeys (
     current_stage VARCHAR,
     returns BIGINT NOT NULL,
     skipped_stages VARCHAR[] NOT NULL,
-    days_to_purchase DOUBLE
+    days_to_purchase DOUBLE,
+    gap_seconds DOUBLE
 );
 
 COMMENT ON TABLE journeys IS 'One row per journey: one person''s touchpoints (of one product, contract or claim, where the unit says so) with no gap longer than journey.gap and no ending event between. Whether it is closed depends on an instant: see journeys_at(as_of).';
@@ -46,3 +47,4 @@ COMMENT ON COLUMN journeys.current_stage IS 'The stage of its last stage visit; 
 COMMENT ON COLUMN journeys.returns IS 'How many stage visits are of a lower rank than the one before.';
 COMMENT ON COLUMN journeys.skipped_stages IS 'Stages, in rank order, that had not been entered when a higher one was; a later entry does not undo it.';
 COMMENT ON COLUMN journeys.days_to_purchase IS 'Days of 24 hours from started_at to purchase_at; null without a purchase.';
+COMMENT ON COLUMN journeys.gap_seconds IS 'The journey.gap that it was cut by, in seconds; null: never.';

@@ -21,9 +21,7 @@ stays AS (
     FROM stage_visits JOIN under_way USING (journey_id)
     WHERE entered_at <= until
     GROUP BY journey_id
-),
--- one store has one gap: any journey that no event ended tells it
-gap AS (SELECT max(closes_at - last_at) AS gap FROM journeys WHERE ended_by IS NULL)
+)
 SELECT
     journey_id,
     profile_id,
@@ -31,7 +29,8 @@ SELECT
     unit_key,
     started_at,
     CASE WHEN journeys.last_at <= until THEN journeys.last_at ELSE steps.last_at END AS last_at,
-    CASE WHEN journeys.last_at <= until THEN closes_at ELSE steps.last_at + gap END AS closes_at,
+    CASE WHEN journeys.last_at <= until THEN closes_at ELSE steps.last_at + to_microseconds(round(gap_seconds * 1e6)::BIGINT) END
+        AS closes_at,
     CASE WHEN journeys.last_at <= until THEN ended_by END AS ended_by,
     first_channel,
     CASE WHEN journeys.last_at <= until THEN journeys.last_channel ELSE steps.last_channel END AS last_channel,
@@ -64,10 +63,10 @@ SELECT
         END <= until
     ) AS skipped_stages,
     CASE WHEN purchase_at <= until THEN days_to_purchase END AS days_to_purchase,
+    gap_seconds,
     journeys.last_at <= until AND (ended_by IS NOT NULL OR coalesce(closes_at < until, false)) AS closed
 FROM journeys
 CROSS JOIN instant
-CROSS JOIN gap
 LEFT JOIN steps USING (journey_id)
 LEFT JOIN stays USING (journey_id)
 WHERE started_at <= until;

@@ -23,4 +23,5 @@ COMMENT ON COLUMN journeys_now.current_stage IS 'The stage of its last stage vis
 COMMENT ON COLUMN journeys_now.returns IS 'How many stage visits are of a lower rank than the one before.';
 COMMENT ON COLUMN journeys_now.skipped_stages IS 'Stages, in rank order, that had not been entered when a higher one was; a later entry does not undo it.';
 COMMENT ON COLUMN journeys_now.days_to_purchase IS 'Days of 24 hours from started_at to purchase_at; null without a purchase.';
+COMMENT ON COLUMN journeys_now.gap_seconds IS 'The journey.gap that it was cut by, in seconds; null: never.';
 COMMENT ON COLUMN journeys_now.closed IS 'True where an event ended it, or closes_at is before the instant.';

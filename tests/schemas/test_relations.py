@@ -8,13 +8,15 @@ from parcours.schemas import relations
 ADDED = {
     "touchpoints": {"source_name", "event_key", "content_sha256"},
     "identity_links": {"other_customer_id"},
+    "journeys": {"gap_seconds"},
+    "journeys_now": {"gap_seconds"},
     "profiles_now": {
         *("purchases", "contracts_in_force", "unbroken_since", "referrals", "good_reviews", "last_nps"),
         *("longest_in_force_years", "tenure_years", "holds_nothing_any_more"),
     },
 }
 """Columns beyond the contract's: the configured source, what duplicates are found by, the other of two
-customer ids, the ladder's facts."""
+customer ids, the gap that a journey was cut by, the ladder's facts."""
 
 JOURNEYS = """journey_id profile_id unit unit_key started_at last_at closes_at ended_by first_channel
     last_channel touchpoints awareness_at consideration_at purchase_at service_at loyalty_at advocacy_at
