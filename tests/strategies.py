@@ -442,8 +442,9 @@ def references(draw: st.DrawFn, theme: Theme, cast: Cast) -> dict[str, list[Even
 
 @st.composite
 def decisions(draw: st.DrawFn, pairs: list[tuple[str, str]]) -> list[Event]:
-    """Unlinks and relinks of pairs, some of them the other way round, some at one instant."""
-    decided = draw(st.lists(st.sampled_from(pairs), max_size=4)) if pairs else []
+    """Unlinks and relinks of one pair or two, some the other way round, some at one instant."""
+    few = draw(st.lists(st.sampled_from(pairs), min_size=1, max_size=2)) if pairs else []
+    decided = draw(st.lists(st.sampled_from(few), max_size=4)) if few else []
     ids = draw(st.permutations([f"{n}" for n in range(len(decided))]))
     found = []
     for decision_id, pair in zip(ids, decided, strict=True):
@@ -568,15 +569,17 @@ def runs(draw: st.DrawFn, world: World, max_runs: int = 5) -> list[Slice]:
 @st.composite
 def moments(draw: st.DrawFn, world: World) -> datetime:
     """An instant at which something happened, or a microsecond off it, or years after it."""
-    known = {event["occurred_at"] for event in world.events}
-    known |= {
-        row[column]
-        for row in world.references.get("contracts", [])
-        for column in ("effective_from", "effective_to")
-        if row[column] is not None
-    }
+
+    def told(event_type: str, column: str) -> set[datetime]:
+        rows = world.references.get("contracts", [])
+        found = {event["occurred_at"] for event in world.events if event["event_type"] == event_type}
+        return found | {row[column] for row in rows if row[column] is not None}
+
+    begins, ends = told("signed", "effective_from"), told("terminated", "effective_to")
+    known = begins | ends | {event["occurred_at"] for event in world.events}
+    known = draw(st.sampled_from([group for group in (known, begins, ends) if group]))
     at = draw(st.sampled_from(sorted(known)))
-    years = draw(st.sampled_from((0, 0, 0, 1, 3)))
+    years = draw(st.sampled_from((0, 0, 1, 3)))
     if (at.month, at.day) != (2, 29):
         at = at.replace(year=at.year + years)
     return at + draw(st.sampled_from((timedelta(0), timedelta(0), -MICRO, MICRO, DAY)))

@@ -4,6 +4,7 @@ The generated worlds of ``test_store_is_a_function`` hold all of it together; he
 that whoever breaks one reads its name.
 """
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -11,12 +12,20 @@ import pytest
 import compare
 import reference
 from loading import Loader, hashed
-from reference import Channel, EventType, Options
+from reference import REFERENCE_FIELDS, Channel, EventType, Options
+from strategies import Slice
 
 NOON = datetime(2025, 6, 15, 12)
 HOUR = timedelta(hours=1)
+MICRO = timedelta(microseconds=1)
 OPTIONS = Options(
-    events={"seen": EventType("awareness", ("touch",)), "bought": EventType("purchase", ("purchase",))},
+    events={
+        "seen": EventType("awareness", ("touch",)),
+        "bought": EventType("purchase", ("purchase",)),
+        "merged": EventType(None, ("customer_merged",)),
+        "signed": EventType("purchase", ("contract_signed",)),
+        "left": EventType("service", ("contract_terminated",)),
+    },
     channels={"site": Channel("digital"), "agency": Channel("physical")},
 )
 
@@ -70,6 +79,55 @@ def load(loader, *slices, options=OPTIONS):
     expected = reference.build([event for events in prepared for event in events], options)
     compare.assert_same(expected, compare.normalise(loader.connection))
     return counts
+
+
+def load_with(loader, *slices, options=OPTIONS):
+    """Load slices that may hold reference records and decisions, hold all against the reference.
+
+    Returns:
+        The reference's tables.
+    """
+    events = iter(slices_of(*(part.events for part in slices)))
+    prepared = [replace(part, events=next(events)) for part in slices]
+    loader.load(prepared, options)
+    expected = reference.build(
+        [event for part in prepared for event in part.events],
+        options,
+        {name: [r for part in slices for r in part.references.get(name, [])] for name in REFERENCE_FIELDS},
+        [decision for part in slices for decision in part.decisions],
+    )
+    compare.assert_same(expected, compare.normalise(loader.connection))
+    loader.rebuild(options)
+    compare.assert_same(expected, compare.normalise(loader.connection))
+    return expected
+
+
+def records(name, *rows):
+    """Records of one reference input, in one file."""
+    place = {"source_name": name, "source_topic": "a.csv", "source_partition": 0, "valid_from": None}
+    return {name: [{**place, "source_offset": n, **row} for n, row in enumerate(rows)]}
+
+
+def alias(id_, customer_id, **fields):
+    """An alias of a customer."""
+    return {"id_type": "customer_id", "id": id_, "customer_id": customer_id, **fields}
+
+
+def merging(event_id, hours, into, merged):
+    """The touchpoint that merges a customer into another."""
+    pair = {"key": "merged_customer_id", "value": merged}
+    return event(event_id, hours, into, event_type="merged", attributes=[pair])
+
+
+def decision(kind, id_, customer_id, hours=0):
+    """A decision about a pair, ``hours`` after noon."""
+    return {
+        "decision_id": f"{kind} {hours}",
+        "decided_at": NOON + hours * HOUR,
+        "kind": kind,
+        "id": id_,
+        "customer_id": customer_id,
+    }
 
 
 def persons(loader):
@@ -221,6 +279,147 @@ def test_a_demotion_swaps_a_devices_only_customer(loader):
     )
 
     assert "bob" == persons(loader)["alone"]
+
+
+# Persons --------------------------------------------------------------------------------
+
+
+def test_an_alias_that_comes_late_takes_touchpoints_devices_and_their_journeys_along(loader):
+    """Both ids and a device that only the other one met are one person from then on."""
+    load_with(
+        loader,
+        Slice([event("a", 0, "ada"), event("b", 1, "bob", "d"), event("alone", 2, None, "d")]),
+        Slice(references=records("aliases", alias("bob", "ada"))),
+    )
+
+    assert {"a": "ada", "b": "ada", "alone": "ada"} == persons(loader)
+
+
+def test_a_merge_that_loses_to_an_earlier_content_gives_the_persons_back(loader):
+    """The person falls apart again, the device's touchpoints with it."""
+    load_with(
+        loader,
+        Slice([event("a", 0, "ada"), event("b", 1, "bob", "d"), event("alone", 2, None, "d")]),
+        Slice([merging("m", 5, "ada", "bob")]),
+        Slice([event("m", 4, "ada")]),
+    )
+
+    assert {"a": "ada", "b": "bob", "alone": "bob", "m": "ada"} == persons(loader)
+
+
+def test_a_link_that_turns_a_chain_into_a_circle_gives_the_person_another_name(loader):
+    """The id that was linked to last names it."""
+    slices = [Slice([merging("1", 1, "bob", "ada"), merging("2", 2, "cyd", "bob")])]
+    load_with(loader, *slices)
+    assert {"cyd"} == set(persons(loader).values())
+
+    loader.empty()
+    load_with(loader, *slices, Slice([merging("3", 3, "ada", "cyd")]))
+    assert {"ada"} == set(persons(loader).values())
+
+
+def test_two_customers_who_turn_out_to_be_one_bring_a_device_under_its_limit(loader):
+    """Persons count, not ids."""
+    links = [event(name, n, name, "d") for n, name in enumerate(("ada", "bob", "cyd", "dan"))]
+    load_with(
+        loader,
+        Slice([*links, event("alone", 9, None, "d")]),
+        Slice(references=records("aliases", alias("dan", "cyd"))),
+    )
+
+    assert ("cyd", {"active"}) == (persons(loader)["alone"], statuses(loader))
+
+
+def test_an_unlink_holds_for_links_that_come_later_until_a_relink(loader):
+    """Of a device and a customer."""
+    apart = Slice(decisions=[decision("unlink", "d", "ada")])
+    late = Slice([event("late", 5, "ada", "d")])
+    first = Slice([event("a", 0, "ada", "d"), event("alone", 1, None, "d")])
+    load_with(loader, first, apart, late)
+    assert ("anon:d", {"unlinked"}) == (persons(loader)["alone"], statuses(loader))
+
+    loader.empty()
+    load_with(loader, first, apart, late, Slice(decisions=[decision("relink", "d", "ada", 1)]))
+    assert ("ada", {"active"}) == (persons(loader)["alone"], statuses(loader))
+
+
+def test_a_decision_about_two_customers_names_them_in_either_order(loader):
+    """What was unlinked one way round is linked again the other way round."""
+    first = Slice([event("a", 0, "ada"), event("b", 1, "bob")], records("aliases", alias("bob", "ada")))
+    apart = Slice(decisions=[decision("unlink", "ada", "bob")])
+    load_with(loader, first, apart)
+    assert {"a": "ada", "b": "bob"} == persons(loader)
+
+    loader.empty()
+    load_with(loader, first, apart, Slice(decisions=[decision("relink", "bob", "ada", 1)]))
+    assert {"a": "ada", "b": "ada"} == persons(loader)
+
+
+# Contracts ------------------------------------------------------------------------------
+
+
+def signing(contract_id, hours, customer="ada", **fields):
+    """The touchpoint that signs a contract."""
+    return event(
+        f"{contract_id} signed", hours, customer, event_type="signed", contract_id=contract_id, **fields
+    )
+
+
+def termination(contract_id, hours, customer="ada", **fields):
+    """The touchpoint that terminates a contract."""
+    return event(
+        f"{contract_id} ended", hours, customer, event_type="left", contract_id=contract_id, **fields
+    )
+
+
+def ended_by(loader):
+    """What ended the journeys that an event ended."""
+    rows = loader.connection.execute("SELECT ended_by FROM journeys WHERE ended_by IS NOT NULL").fetchall()
+    return [row[0] for row in rows]
+
+
+def test_a_contract_signed_late_takes_the_end_from_a_journey(loader):
+    """The termination that left nothing leaves another contract once that one is known."""
+    slices = [Slice([signing("1", 0), termination("1", 5)])]
+    load_with(loader, *slices)
+    assert ["left"] == ended_by(loader)
+
+    loader.empty()
+    load_with(loader, *slices, Slice([signing("2", 5)]))
+    assert [] == ended_by(loader)
+
+
+def test_a_reference_row_that_names_another_owner_moves_the_end(loader):
+    """Bob terminates his contract; the insurer's file says later that it was Ada's."""
+    load_with(
+        loader,
+        Slice([signing("1", 0, "bob"), termination("1", 5, "bob"), event("after", 6, "bob")]),
+        Slice(references=records("contracts", {"contract_id": "1", "customer_id": "ada"})),
+    )
+
+    assert [] == ended_by(loader)
+    assert ("ada",) == loader.connection.execute("SELECT profile_id FROM contracts").fetchone()
+
+
+def test_a_contract_is_in_force_until_just_before_its_end(loader):
+    """At its end it is not, and its person holds nothing any more."""
+    tables = load_with(loader, Slice([signing("1", 0), termination("1", 5)]))
+
+    for at in (NOON + 5 * HOUR, NOON + 5 * HOUR - MICRO, NOON, NOON - MICRO):
+        compare.assert_same_at(tables, loader.connection, at, OPTIONS)
+    query = "SELECT in_force FROM contracts_at(TIMESTAMP '2025-06-15 17:00')"
+    assert [(False,)] == loader.connection.execute(query).fetchall()
+
+
+def test_a_contract_that_begins_at_the_end_of_another_leaves_no_break(loader):
+    """A microsecond later there is one."""
+    query = "SELECT unbroken_since FROM profiles_at(TIMESTAMP '2025-06-16')"
+    for pause, since in ((timedelta(0), NOON), (MICRO, NOON + 5 * HOUR + MICRO)):
+        loader.empty()
+        events = [signing("1", 0), termination("1", 5), signing("2", 5 + pause / HOUR)]
+        tables = load_with(loader, Slice(events))
+        compare.assert_same_at(tables, loader.connection, datetime(2025, 6, 16), OPTIONS)
+        assert [(since,)] == loader.connection.execute(query).fetchall()
 
 
 # Order and limits -----------------------------------------------------------------------
