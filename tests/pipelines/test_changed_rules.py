@@ -7,11 +7,11 @@ from dataclasses import asdict
 
 import duckdb
 import pytest
+from moved import moved_between
 
 from parcours.pipelines import rules, runs
 from parcours.pipelines.cli.exits import run_guarded
 from parcours.pipelines.cli.root import root
-from parcours.pipelines.moves import COLUMNS, Moves
 from parcours.pipelines.observe import SilentObserver
 from parcours.pipelines.simulate import simulate, taxonomy
 from stores import (
@@ -41,44 +41,7 @@ def moved(before, after):
     with duckdb.connect() as connection:
         for name, store in (("old", before), ("new", after)):
             connection.execute(f"ATTACH '{store}' AS {name} (READ_ONLY)")
-        named = ", ".join(f"count(*) FILTER (o.{c} IS DISTINCT FROM n.{c})" for c in COLUMNS)
-        different = " OR ".join(f"o.{c} IS DISTINCT FROM n.{c}" for c in COLUMNS)
-        touchpoints = connection.execute(
-            f"SELECT count(*), count(*) FILTER ({different}), {named} "
-            "FROM old.touchpoints AS o JOIN new.touchpoints AS n USING (event_id)"
-        ).fetchone()
-        journeys = _keys(connection, "journeys", "journey_id")
-        changed = set()
-        for part in ("journeys", "journey_steps", "stage_visits", "journey_amounts"):
-            changed |= _different(connection, part, "journey_id", "closes_at" if part == "journeys" else None)
-        stay = journeys[0] & journeys[1]
-        closing = (_different(connection, "journeys", "journey_id") - changed) & stay
-        profiles = _different(connection, "profiles", "profile_id")
-        return Moves(
-            *touchpoints[:2],
-            len(journeys[0]),
-            len(journeys[0] - stay),
-            len(changed & stay),
-            len(journeys[1] - stay),
-            len(closing),
-            len(_keys(connection, "profiles", "profile_id")[0]),
-            len(profiles),
-            dict(zip(COLUMNS, touchpoints[2:], strict=True)),
-        )
-
-
-def _keys(connection, relation, key):
-    """The keys of a relation in both stores."""
-    queries = (f"SELECT {key} FROM {name}.{relation}" for name in ("old", "new"))
-    return [{row[0] for row in connection.execute(query).fetchall()} for query in queries]
-
-
-def _different(connection, relation, key, left_out=None):
-    """The keys whose rows are not equal in both stores."""
-    columns = f"* EXCLUDE ({left_out})" if left_out else "*"
-    old, new = (f"SELECT {columns} FROM {name}.{relation}" for name in ("old", "new"))
-    queries = (f"SELECT {key} FROM ({a} EXCEPT ALL {b})" for a, b in ((old, new), (new, old)))
-    return {row[0] for query in queries for row in connection.execute(query).fetchall()}
+        return moved_between(connection)
 
 
 @pytest.mark.parametrize(
