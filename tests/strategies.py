@@ -7,7 +7,7 @@ times lie on limits and a microsecond to either side of them; ids are the odd on
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -489,6 +489,8 @@ def worlds(
 
 @st.composite
 def _world(draw: st.DrawFn, rules: Options, theme: Theme, max_events: int = 20, max_copies: int = 6) -> World:
+    if rules.unit in ("contract", "claim"):  # what has no key is in no journey: half of it gets one
+        theme = replace(theme, keys=theme.keys + ({f"{rules.unit}_id": "k1"},) * len(theme.keys))
     cast = Cast(
         customers=draw(_some(CUSTOMERS, theme.customers)),
         devices=draw(_some(DEVICES, theme.devices)),

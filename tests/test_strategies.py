@@ -355,10 +355,10 @@ def count_situations(worlds_to_look_at):
 
 
 def test_every_situation_comes_up():
-    """Six hundred worlds hold every situation that the rules speak of, and each of them several times."""
+    """Six hundred worlds hold every situation that the rules speak of, and each at least twice."""
     seen = count_situations(600)
 
-    rare = {name: seen[name] for name in (*SITUATIONS, *AT_INSTANTS) if seen[name] < 3}
+    rare = {name: seen[name] for name in (*SITUATIONS, *AT_INSTANTS) if seen[name] < 2}
     assert {} == rare
 
 
