@@ -101,7 +101,7 @@ def run_sql(
         connection.execute(statement, {key: values[key] for key in statement.named_parameters})
 
 
-_EMPTY = {"visit_members": "(SELECT NULL::BIGINT AS rid, NULL::VARCHAR AS visit_id WHERE false)"}
+_EMPTY = {"visit_changes": "(SELECT NULL::BIGINT AS rid, NULL::VARCHAR AS visit_id WHERE false)"}
 """What is built and is no relation of the store, without rows: a slice of duplicates alone builds nothing."""
 
 

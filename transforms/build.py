@@ -16,7 +16,7 @@ from parcours.transforms.stage import write_whole
 
 BUILT = (
     "visits",
-    "visit_members",
+    "visit_changes",
     "profiles",
     "journeys",
     "journey_amounts",

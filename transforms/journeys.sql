@@ -72,8 +72,14 @@ SELECT
     occurred_at
 FROM ordered_digital;
 
-CREATE OR REPLACE TEMP TABLE built_visit_members AS
+CREATE OR REPLACE TEMP TABLE visits_of AS
 SELECT rid, visit_id FROM visit_members JOIN visit_starts USING (profile_number, first_n);
+
+-- Mostly the touchpoints that are new: a late one changes the visits around it, no others.
+CREATE OR REPLACE TEMP TABLE built_visit_changes AS
+SELECT rid, visits_of.visit_id
+FROM history LEFT JOIN visits_of USING (rid)
+WHERE history.visit_id IS DISTINCT FROM visits_of.visit_id;
 
 CREATE OR REPLACE TEMP TABLE built_visits AS
 SELECT visit_id, profile_id, started_at, ended_at, touchpoints
@@ -177,7 +183,7 @@ FROM (
     WINDOW in_order AS (PARTITION BY journey_number ORDER BY position)
 )
 JOIN journey_starts USING (journey_number)
-LEFT JOIN built_visit_members USING (rid);
+LEFT JOIN visits_of USING (rid);
 
 -- Stage visits: maximal runs of one stage; a touchpoint without a stage does not break a run -----------------------
 
@@ -338,3 +344,4 @@ DROP TABLE comebacks;
 DROP TABLE first_named;
 DROP TABLE members;
 DROP TABLE journey_starts;
+DROP TABLE visits_of;

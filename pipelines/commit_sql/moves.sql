@@ -8,10 +8,10 @@ WITH compared AS (
         t.medium IS DISTINCT FROM c.medium AS medium,
         t.is_direct <> coalesce(c.is_direct, false) AS is_direct,
         t.profile_id <> k.profile_id AS profile_id,
-        t.visit_id IS DISTINCT FROM v.visit_id AS visit_id
+        v.rid IS NOT NULL AS visit_id
     FROM touchpoints AS t
     JOIN kept AS k ON t.rowid = -1 - k.rid
-    LEFT JOIN built_visit_members AS v USING (rid)
+    LEFT JOIN built_visit_changes AS v USING (rid)
     LEFT JOIN taxonomy_events AS e USING (event_type)
     LEFT JOIN taxonomy_channels AS c USING (channel)
 )

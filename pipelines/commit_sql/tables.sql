@@ -13,10 +13,13 @@ DELETE FROM touchpoints WHERE rowid IN (SELECT stored_row FROM demoted);
 
 -- Stored touchpoints are rewritten only where a link or a late event moved them to another person or visit.
 UPDATE touchpoints
-SET profile_id = k.profile_id, identified = k.identified, visit_id = v.visit_id
-FROM kept AS k LEFT JOIN built_visit_members AS v USING (rid)
-WHERE touchpoints.rowid = -1 - k.rid
-    AND (touchpoints.profile_id <> k.profile_id OR touchpoints.visit_id IS DISTINCT FROM v.visit_id);
+SET profile_id = coalesce(c.profile_id, touchpoints.profile_id), identified = coalesce(c.identified, touchpoints.identified),
+    visit_id = CASE WHEN c.changes_visit THEN c.visit_id ELSE touchpoints.visit_id END
+FROM (
+    SELECT rid, m.profile_id, m.identified, v.visit_id, v.rid IS NOT NULL AS changes_visit
+    FROM moved AS m FULL JOIN (FROM built_visit_changes WHERE rid < 0) AS v USING (rid)
+) AS c
+WHERE touchpoints.rowid = -1 - c.rid;
 
 INSERT INTO touchpoints
 SELECT
@@ -29,7 +32,7 @@ SELECT
 FROM staged AS s
 JOIN newcomers AS n USING (rid)
 JOIN arrivals AS a USING (rid)
-LEFT JOIN built_visit_members AS v USING (rid)
+LEFT JOIN built_visit_changes AS v USING (rid)
 LEFT JOIN taxonomy_events AS e ON e.event_type = s.event_type
 LEFT JOIN taxonomy_channels AS c ON c.channel = s.channel;
 

@@ -33,6 +33,7 @@ COLUMNS = {
     "currency": "VARCHAR",
     "cost": "DECIMAL(18,4)",
     "ends_holding": "BOOLEAN",
+    "visit_id": "VARCHAR",
 }
 
 DEFAULTS = {
@@ -249,9 +250,16 @@ class TestVisits:
             )
             for row in visits
         ]
-        members = ask("SELECT event_id, visit_id FROM built_visit_members JOIN history USING (rid)")
+        members = ask("SELECT event_id, c.visit_id FROM built_visit_changes AS c JOIN history USING (rid)")
         one, two, other = (row["visit_id"] for row in visits)
         assert {"a": one, "c": one, "d": two, "e": other} == {
+            row["event_id"]: row["visit_id"] for row in members
+        }
+        # a touchpoint that is stored with the visit it has is left alone; one that has none any more is not
+        stored = {"a": one, "b": "gone", "c": "another"}
+        ask = built([{**row, "visit_id": stored.get(row["event_id"])} for row in rows])
+        members = ask("SELECT event_id, c.visit_id FROM built_visit_changes AS c JOIN history USING (rid)")
+        assert {"b": None, "c": one, "d": two, "e": other} == {
             row["event_id"]: row["visit_id"] for row in members
         }
         steps = ask("SELECT event_id, visit_id FROM built_journey_steps")
