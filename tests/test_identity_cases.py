@@ -1,4 +1,4 @@
-"""Who is who, one rule a test: merges, aliases and decisions, in slices and rebuilt, as the reference has it."""
+"""Who is who, one rule a test: merges, aliases and decisions, in slices and rebuilt, as in the reference."""
 
 from datetime import datetime, timedelta
 
@@ -76,7 +76,7 @@ def decision(number, kind, id_, customer, minutes=0):
 
 
 def load(loader, *slices, options=OPTIONS):
-    """Load slices of touchpoints, aliases and decisions; hold tables, then rebuilt ones, against the reference.
+    """Load slices of touchpoints, aliases and decisions; hold tables, also rebuilt, against the reference.
 
     Returns:
         The person of each touchpoint.
