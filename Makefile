@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEMO := demo
 EVENTS ?= 200000
+# a file's tests share what they start; more processes than this start more brokers than they save time
+PARALLEL := -n auto --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-long lint format typecheck tables bench bench-slices services clean
@@ -23,10 +25,10 @@ run: $(READY) ## simulate 200,000 events, load them, show the stage conversion a
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/demo.sh $(DEMO) $(EVENTS)
 
 test: $(READY) ## every test, with a real Kafka broker (Java 17 and Maven)
-	$(BIN)/pytest --cov --cov-report=term:skip-covered -m "not long"
+	$(BIN)/pytest $(PARALLEL) --cov --cov-report=term:skip-covered -m "not long"
 
 test-long: $(READY) ## the nightly profile: more generated cases, more data
-	HYPOTHESIS_PROFILE=long $(BIN)/pytest
+	HYPOTHESIS_PROFILE=long $(BIN)/pytest $(PARALLEL)
 
 lint: $(READY) ## ruff: format and rules
 	$(BIN)/ruff format --check .

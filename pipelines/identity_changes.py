@@ -48,10 +48,16 @@ class IdentityChange:
     stage_conversions: Sequence[StageConversion]
 
     def __str__(self) -> str:
+        causes, moved = ", ".join(self.causes), _counted(self.touchpoints_moved, "touchpoint")
+        if self.profiles_before == self.profiles_after and self.journeys_before == self.journeys_after:
+            return (
+                f"{moved} moved between {_counted(self.profiles_before, 'person')} with "
+                f"{_counted(self.journeys_before, 'journey')} as before ({causes})"
+            )
         return (
             f"{_counted(self.profiles_before, 'person')} became {_number(self.profiles_after)}: "
             f"{_counted(self.journeys_before, 'journey')} became {_number(self.journeys_after)} "
-            f"({', '.join(self.causes)}; {_counted(self.touchpoints_moved, 'touchpoint')} moved)"
+            f"({causes}; {moved} moved)"
         )
 
 

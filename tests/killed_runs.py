@@ -20,7 +20,7 @@ from pathlib import Path
 import duckdb
 
 import parcours.pipelines.ingest_touchpoints  # noqa: F401  loads Beam, before the fork
-from parcours.pipelines import identity, runs
+from parcours.pipelines import decisions, runs
 from parcours.pipelines.observe import SilentObserver
 
 
@@ -58,7 +58,7 @@ def _run(config, command, point, nth, after):
     if command == "rebuild":
         runs.rebuild(loaded, observer=observer)
     elif command.startswith("unlink "):
-        identity.decide(loaded, *command.split(), observer=observer)
+        decisions.decide(loaded, *command.split(), observer=observer)
     else:
         runs.run(loaded, apply_rules=command == "apply", observer=observer, stop=threading.Event())
 

@@ -186,16 +186,6 @@ class Loader:
         connection.execute("COMMIT")
         return counts
 
-    def _decide(self, decisions: Sequence[dict[str, Any]], run: commit.RunInfo) -> list[tuple[str, str, str]]:
-        columns = ("decision_id", "decided_at", "kind", "id", "customer_id")
-        for decision in decisions:
-            values = [decision[column] for column in columns]
-            self.connection.execute(
-                f"INSERT INTO decisions({', '.join(columns)}, run_id) VALUES (?, ?, ?, ?, ?, ?)",
-                [*values, run.run_id],
-            )
-        return [(decision["kind"], decision["id"], decision["customer_id"]) for decision in decisions]
-
     def _stage(self, name: str, rows: pa.Table) -> None:
         self.connection.register(f"{name}_rows", rows)
         self.connection.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS FROM {name}_rows")

@@ -20,7 +20,7 @@ from typing import Any
 
 import duckdb
 
-from parcours.pipelines import identity
+from parcours.pipelines import decisions
 from parcours.pipelines.observe import SilentObserver
 from parcours.schemas.config import Config
 from stores import load as load_store
@@ -169,7 +169,7 @@ def load(example: Example, common: dict[str, Any], folder: Path) -> duckdb.DuckD
     )
     load_store(config)
     for kind, id_, customer_id in example.decisions:
-        identity.decide(config, kind, id_, customer_id, observer=SilentObserver())
+        decisions.decide(config, kind, id_, customer_id, observer=SilentObserver())
     return duckdb.connect(str(folder / "store"), read_only=True)
 
 

@@ -17,7 +17,8 @@ from parcours.pipelines.cli.render import show as shown
 from parcours.pipelines.cli.root import Command, SuggestingGroup, parcours_command
 
 if TYPE_CHECKING:
-    from parcours.pipelines.identity import Decided, Found, Kind, Row
+    from parcours.pipelines.decisions import Decided, Kind
+    from parcours.pipelines.identity import Found, Row
 
 command = SuggestingGroup("identity", help="Show who is who, and decide about it.")
 
@@ -130,7 +131,8 @@ def _deciding(kind: Kind, help_: str, examples: str) -> Command:
         session.json = as_json
         loaded = read(session, config_files, database, with_sources=False)
 
-        from parcours.pipelines.identity import IdentityError, decide  # noqa: PLC0415, loads DuckDB
+        from parcours.pipelines.decisions import decide  # noqa: PLC0415, loads DuckDB
+        from parcours.pipelines.identity import IdentityError  # noqa: PLC0415
         from parcours.pipelines.observe import observer_for  # noqa: PLC0415
 
         with observer_for(session.secrets.mask, quiet=as_json) as observer:

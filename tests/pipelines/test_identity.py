@@ -9,10 +9,11 @@ import duckdb
 import pytest
 from killing import KilledRuns
 
-from parcours.pipelines import identity
+from parcours.pipelines import decisions
 from parcours.pipelines.cli.exits import run_guarded
 from parcours.pipelines.cli.root import root
 from parcours.pipelines.identity import IdentityError
+from parcours.pipelines.identity_changes import IdentityChange
 from parcours.pipelines.observe import SilentObserver
 from parcours.pipelines.store import Store
 from stores import assert_balanced, assert_same_stores, config_of, file_source, load, one, rows, write_toml
@@ -85,7 +86,7 @@ def parcours(config, tmp_path, capsys):
 
 def decide(config, kind, id_, customer_id, **options):
     """Record a decision, without a word."""
-    return identity.decide(config, kind, id_, customer_id, observer=SilentObserver(), **options)
+    return decisions.decide(config, kind, id_, customer_id, observer=SilentObserver(), **options)
 
 
 def counted(store, query):
@@ -294,3 +295,9 @@ def test_without_a_store_nothing_is_made(parcours, config):
     for arguments in (("unlink", "a.king", "ada"), ("show", "ada"), ("shared",)):
         assert 1 == parcours(*arguments)[0]
     assert not Path(config.store.path).exists()
+
+
+def test_touchpoints_that_move_between_persons_who_stay():
+    """Where nobody appears or vanishes, the line says what moved."""
+    change = IdentityChange(["unlink"], 2, 2, 3, 2, 2, [])
+    assert "3 touchpoints moved between 2 persons with 2 journeys as before (unlink)" == str(change)

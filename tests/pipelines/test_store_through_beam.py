@@ -18,7 +18,8 @@ import reference
 import strategies
 from loading import config_of, hashed
 from parcours.pipelines import build_journeys, runs
-from parcours.pipelines.identity import IdentityError, decide
+from parcours.pipelines.decisions import decide
+from parcours.pipelines.identity import IdentityError
 from parcours.pipelines.observe import SilentObserver
 from parcours.pipelines.store import Store
 from parcours.schemas.config import Config
