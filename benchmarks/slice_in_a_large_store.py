@@ -52,7 +52,7 @@ def measure(folder: Path, size: int) -> float:
     simulate(events=size, seed=1, format="avro-file", out=folder / "log", broken=0.0, duplicates=0.0)
     config = Config.model_validate(
         {
-            "store": {"path": str(folder / "store.duckdb"), "memory_limit": "4GB"},
+            "store": {"path": str(folder / "store.duckdb")},
             "source": [
                 {
                     "name": "log",
