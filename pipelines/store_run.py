@@ -125,7 +125,9 @@ class StoreRun:
         """
         shutil.rmtree(self.staging, ignore_errors=True)
         kept = self.store.meta("rules")
-        if kept is not None and not self.connection.execute("FROM touchpoints LIMIT 1").fetchone():
+        # aliases make links without any touchpoint
+        built = "SELECT 1 FROM touchpoints UNION ALL SELECT 1 FROM identity_links LIMIT 1"
+        if kept is not None and not self.connection.execute(built).fetchone():
             kept = None  # nothing was loaded by them
         register_taxonomy(self.connection, self.config.taxonomy)
         if kept is not None and kept != self._rules:

@@ -307,6 +307,14 @@ def test_a_merge_that_loses_to_an_earlier_content_gives_the_persons_back(loader)
     assert {"a": "ada", "b": "bob", "alone": "bob", "m": "ada"} == persons(loader)
 
 
+@pytest.mark.parametrize("name", ["bob ", "bob\t", " bob"])
+def test_a_merge_names_a_customer_as_given(loader, name):
+    """Ids are taken as they stand, blanks around them too, in the attribute as in the field."""
+    load_with(loader, Slice([event("a", 0, "ada"), event("b", 1, name), merging("m", 5, "ada", name)]))
+
+    assert {"a": "ada", "b": "ada", "m": "ada"} == persons(loader)
+
+
 def test_a_link_that_turns_a_chain_into_a_circle_gives_the_person_another_name(loader):
     """The id that was linked to last names it."""
     slices = [Slice([merging("1", 1, "bob", "ada"), merging("2", 2, "cyd", "bob")])]

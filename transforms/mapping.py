@@ -108,7 +108,7 @@ def map_part(
     columns |= {name: readings.day(source, name) for name in layout.days}
     if "consent" in fields:
         columns["consent"] = readings.words(source, fields["consent"])
-    columns["attributes"] = readings.pairs(fields["attributes"], bool(unknown))
+    columns["attributes"] = readings.pairs(fields["attributes"], bool(unknown), ignored_ids)
     for name in layout.times:
         uncounted = readings.uncounted(source, fields[name], name)
         columns |= chain.condition(f"{name}_uncounted", uncounted)

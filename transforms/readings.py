@@ -17,7 +17,6 @@ from parcours.transforms.shapes import literal
 PAIRS = "STRUCT(key VARCHAR, value VARCHAR)[]"
 NO_PAIRS = f"CAST([] AS {PAIRS})"
 _NO_WORDS = "CAST([] AS VARCHAR[])"
-_KEPT_PAIRS = "list_filter({}, lambda pair: filled(pair.value) IS NOT NULL)"
 _NO_TIME = "CAST(NULL AS TIMESTAMP)"
 _UNITS = {"s": 1_000_000, "ms": 1_000, "us": 1}
 
@@ -159,12 +158,21 @@ def given_pairs(given: Given) -> str:
     return "list_transform(attributes_given, lambda pair: {'key': pair.key, 'value': pair.value})"
 
 
-def pairs(given: Given, unknown: bool) -> str:
-    """``attributes``: all pairs by key, empty values left out; null where what was given are no pairs."""
-    if not given.values:
-        return _KEPT_PAIRS.format("attributes_unknown")
+def pairs(given: Given, unknown: bool, ignored_ids: Sequence[str]) -> str:
+    """``attributes``: all pairs by key, empty values left out; null where what was given are no pairs.
+
+    A merged customer whose id is none counts as empty: it would tie all who are merged with it.
+    """
     listed = "coalesce(attributes_pairs, [])"
-    kept = _KEPT_PAIRS.format(f"list_concat({listed}, attributes_unknown)" if unknown else listed)
+    if not given.values:
+        listed = "attributes_unknown"
+    elif unknown:
+        listed = f"list_concat({listed}, attributes_unknown)"
+    merged = without_ignored("pair.value", ignored_ids)
+    value = f"CASE WHEN pair.key = 'merged_customer_id' THEN {merged} ELSE pair.value END"
+    kept = f"list_filter({listed}, lambda pair: filled({value}) IS NOT NULL)"
+    if not given.values:
+        return kept
     keyless = "len(list_filter(attributes_pairs, lambda pair: pair.key IS NULL)) > 0"
     unreadable = f"attributes_given IS NOT NULL AND (attributes_pairs IS NULL OR {keyless})"
     return f"CASE WHEN {unreadable} THEN NULL ELSE list_sort({kept}) END"

@@ -11,6 +11,8 @@ from killing import KilledRuns
 from topics import produce
 
 from parcours.pipelines import runs
+from parcours.pipelines.observe import SilentObserver
+from parcours.pipelines.rules import RulesChangedError
 from parcours.pipelines.simulate import simulate
 from parcours.transforms.sources.contract import LogStoppedError
 from stores import assert_balanced, config_of, file_source, load, one, rows, topic_source
@@ -186,3 +188,20 @@ def test_topics(kafka, tmp_path):
     runs.rewind(config, "customers", "1")
     again = load(config)
     assert (0, 2) == (again.loaded, again.duplicate)
+
+
+def test_aliases_without_touchpoints_go_by_the_rules_too(tmp_path):
+    """A limit that changes while there are aliases alone is a changed rule, and reaches their links."""
+    lines = ["id_type,id,customer_id,valid_from", "anonymous_id,d,ann,", "anonymous_id,d,bob,2026-01-01"]
+    (tmp_path / "a.csv").write_text("\n".join(lines) + "\n", "utf-8")
+    store = tmp_path / "store.duckdb"
+    source = file_source(tmp_path / "a.csv", name="aliases", format_="csv", loads="aliases")
+    config = config_of(store, source)
+    one_person = config.identity.model_copy(update={"max_customers_per_device": 1})
+    load(config.model_copy(update={"identity": one_person}))
+    statuses = "SELECT DISTINCT status FROM identity_links"
+    assert [("over_limit",)] == rows(store, statuses)
+    with pytest.raises(RulesChangedError):
+        load(config)
+    runs.rebuild(config, observer=SilentObserver())
+    assert [("active",)] == rows(store, statuses)

@@ -18,7 +18,7 @@ def customer_links(touchpoints: list[Row], aliases: list[Row], decisions: list[R
     for touchpoint in touchpoints:
         if "customer_merged" not in touchpoint["roles"] or touchpoint["customer_id"] is None:
             continue
-        merged = (attribute(touchpoint, "merged_customer_id") or "").strip() or None
+        merged = attribute(touchpoint, "merged_customer_id")
         if merged is not None and merged != touchpoint["customer_id"]:
             links.append(
                 {

@@ -107,6 +107,11 @@ KEPT = {
         "attributes",
         [{"key": "a", "value": '{"x":[1]}'}, {"key": "m", "value": "é"}, {"key": "z", "value": "1"}],
     ),
+    "a merge of nobody": (
+        {"attributes": {"merged_customer_id": "None", "other": "null"}},
+        "attributes",
+        [{"key": "other", "value": "null"}],
+    ),
     "attributes as pairs": (
         {"attributes": [{"key": "b", "value": "2"}, {"key": "a", "value": 1}]},
         "attributes",

@@ -20,4 +20,4 @@ CREATE OR REPLACE TEMP TABLE merging AS
 SELECT event_type FROM taxonomy_events WHERE list_contains(roles, 'customer_merged');
 
 CREATE OR REPLACE TEMP MACRO merged_customer(attributes) AS
-    nullif(trim(list_filter(attributes, lambda pair: pair.key = 'merged_customer_id')[1].value), '');
+    nullif(list_filter(attributes, lambda pair: pair.key = 'merged_customer_id')[1].value, '');
