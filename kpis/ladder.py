@@ -100,7 +100,9 @@ def _of_rung(connection: duckdb.DuckDBPyConnection, rung: str, condition: str) -
     parsed = connection.execute("SELECT json_serialize_sql(?)", [text]).fetchone()
     tree = json.loads(parsed[0]) if parsed else {}
     if tree["error"]:
-        yield LadderMistake(rung, f"it is no condition: {tree['error_message']}")
+        at_our_parenthesis = tree.get("position") == str(len(text) - 1)  # nobody wrote that one
+        said = "it ends too early" if at_our_parenthesis else tree["error_message"]
+        yield LadderMistake(rung, f"it is no condition: {said}")
         return
     node = tree["statements"][0]["node"]
     alone = len(tree["statements"]) == 1 and node["type"] == "SELECT_NODE" and len(node["select_list"]) == 1
@@ -116,11 +118,23 @@ def _of_parts(rung: str, parts: list[dict[str, Any]]) -> Iterator[LadderMistake]
     for name in names:
         if name.lower() not in FACTS:
             yield LadderMistake(rung, f'"{name}" is no fact', name)
+    # a text that is no number may fail only where it is compared, in a query and for one person alone
+    if any(_is_text(part) for part in parts):
+        yield LadderMistake(rung, "a text has no place in it: compare facts with numbers")
     for kind in sorted(
         {part["class"] for part in parts if part.get("function_name") not in _ARITHMETIC} - _PARTS
     ):
         said = kind.lower().replace("_", " ")
         yield LadderMistake(rung, f"a {said} has no place in it: compare facts with numbers")
+
+
+def _is_text(part: dict[str, Any]) -> bool:
+    """Tell a constant that is a text, as DuckDB 2 says it and as DuckDB 1 does."""
+    if part["class"] != "CONSTANT":
+        return False
+    if "literal" in part:
+        return bool(part["literal"]["kind"] == "STRING")
+    return bool(part["value"]["type"]["id"] == "VARCHAR")
 
 
 def _of_type(connection: duckdb.DuckDBPyConnection, rung: str, text: str) -> Iterator[LadderMistake]:

@@ -180,6 +180,8 @@ def _is_open(connection: duckdb.DuckDBPyConnection, kind: Kind, id_: str, custom
         return True
     if is_apart:
         return False
+    if id_ == customer_id:
+        raise IdentityError(f'"{id_}" is named twice: name the two ids that belong to different persons')
     raise IdentityError(f'nothing links "{id_}" with "{customer_id}"{_known_links(connection, id_)}')
 
 

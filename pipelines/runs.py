@@ -188,9 +188,10 @@ def reset(
         if not chosen:
             known = store.connection.execute("SELECT DISTINCT source FROM internal.offsets ORDER BY ALL")
             of_topic = f', topic "{topic}",' if topic else ""
+            read = sorted({name for name, _ in committed}) or [name for (name,) in known.fetchall()]
             raise ValueError(
                 f'nothing of source "{source}"{of_topic} was read: there is nothing to forget; read was'
-                f" {', '.join(name for (name,) in known.fetchall()) or 'nothing'}"
+                f" {', '.join(read) or 'nothing'}"
             )
         confirm(chosen)
         run = RunInfo.begun("reset", fingerprint(store.meta("rules") or ""))

@@ -68,6 +68,8 @@ def parse(text: str | bytes, where: str, references: Sequence[str] = ()) -> Writ
             parse_schema(json.loads(reference, object_hook=_sound), named_schemas=named)
         parsed = parse_schema(json.loads(text, object_hook=_sound), named_schemas=named)
         return WriterSchema(parsed, named, _recursive(parsed, named, frozenset()))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{where} is not a usable Avro schema: it is not JSON: {error}") from error
     # fastavro checks as it goes, so that a wrong schema ends in KeyError, TypeError and its own kinds.
     except Exception as error:
         raise ValueError(f"{where} is not a usable Avro schema: {type(error).__name__}: {error}") from error

@@ -105,15 +105,21 @@ def _instant(text: str, zone: ZoneInfo) -> datetime:
     """Read a time; without an offset it is one of the zone."""
     try:
         found = datetime.fromisoformat(text)
-    except ValueError:
+        found = (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(UTC)
+        found.astimezone(zone)  # as it is shown
+        return found.replace(tzinfo=None)
+    except (ValueError, OverflowError):  # in another zone, the calendar's first and last day may leave it
         raise click.BadParameter(
             f'"{text}" is no time: write one such as 2026-03-31 or 2026-03-31T18:00', param_hint="--as-of"
         ) from None
-    return (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(UTC).replace(tzinfo=None)
 
 
 def _local(instant: datetime | None, zone: ZoneInfo) -> str | None:
     return None if instant is None else f"{instant.replace(tzinfo=UTC).astimezone(zone):%Y-%m-%d %H:%M}"
+
+
+def _touchpoints(row: Row) -> str:
+    return f"{row['touchpoints']:,} touchpoint{'' if row['touchpoints'] == 1 else 's'}"
 
 
 def _day(instant: datetime, zone: ZoneInfo) -> str:
@@ -139,7 +145,7 @@ def _print(story: Story, zone: ZoneInfo) -> None:
     person = story.person
     _say(
         f"{person['profile_id']} ({'' if person['identified'] else 'not '}identified), rung {story.rung}: "
-        f"{person['touchpoints']:,} touchpoints from {_day(person['first_at'], zone)} to "
+        f"{_touchpoints(person)} from {_day(person['first_at'], zone)} to "
         f"{_day(person['last_at'], zone)}"
     )
     _say(f"as of {_local(story.as_of, zone)}; times in {zone.key}")
@@ -169,7 +175,7 @@ def _list(title: str, lines: Iterable[str]) -> None:
 def _device(row: Row, devices: Mapping[str, int]) -> str:
     name = row["anonymous_id"]
     without = f"{row['anonymous']:,} without customer id"
-    return f"{devices[name]}. {name}: {row['touchpoints']:,} touchpoints, {without}"
+    return f"{devices[name]}. {name}: {_touchpoints(row)}, {without}"
 
 
 def _link(row: Row, zone: ZoneInfo) -> str:
@@ -218,7 +224,7 @@ def _print_journey(journey: Row, title: str, devices: Mapping[str, int], zone: Z
     click.echo()
     _say(
         f"{title}{key}: {_day(journey['started_at'], zone)} to {_day(journey['last_at'], zone)}, "
-        f"{journey['touchpoints']:,} touchpoints"
+        f"{_touchpoints(journey)}"
     )
     _say(f"began: {_began(journey['began'], zone)}", "  ")
     _say(f"ended: {_ended(journey['ended'], zone)}", "  ")

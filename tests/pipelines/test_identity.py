@@ -174,6 +174,8 @@ def test_a_decision_about_nothing_is_refused(config):
         decide(config, "unlink", "d1", "Bob")
     with pytest.raises(IdentityError, match='nothing links "PHONE" with "ada"; near are \'phone\''):
         decide(config, "unlink", "PHONE", "ada")
+    with pytest.raises(IdentityError, match='"ada" is named twice'):
+        decide(config, "unlink", "ada", "ada")
     assert [] == rows(config.store.path, "FROM decisions")
 
 

@@ -233,6 +233,8 @@ def test_somebody_unknown(name, told, parcours):
         ),
         (["alice", "--as-of", "2025-01-01"], 1, '"alice" has no touchpoint until 2025-01-01 00:00'),
         (["alice", "--as-of", "yesterday"], 2, '"yesterday" is no time'),
+        (["alice", "--as-of", "0001-01-01"], 2, '"0001-01-01" is no time'),
+        (["alice", "--as-of", "9999-12-31T23:30Z"], 2, '"9999-12-31T23:30Z" is no time'),
         (["kiosk"], 1, 'several persons used the device "kiosk": bob, carol; name one of them'),
     ],
 )

@@ -72,11 +72,13 @@ def test_transitive_holds_the_newest_against_all(parcours, folder):
 def test_what_is_no_schema_is_a_mistake_of_the_command_line(parcours, folder):
     """Exit code 2 stands apart from 1: nothing was checked."""
     (folder / "broken.avsc").write_text('{"type": "nonsense"}')
+    (folder / "words.avsc").write_text("what the writer means")
     (folder / "empty").mkdir()
     for arguments, text in [
         (["v1.avsc"], "one schema alone"),
         (["v1.avsc", "gone.avsc"], "gone.avsc cannot be read"),
         (["v1.avsc", "broken.avsc"], "not a usable Avro schema"),
+        (["v1.avsc", "words.avsc"], "not a usable Avro schema: it is not JSON"),
         (["v1.avsc", "empty"], "no .avsc file"),
         (["v1.avsc", "ftp://somewhere/x"], "/subjects/NAME"),
         (["v1.avsc", "http://somewhere/x"], "/subjects/NAME"),

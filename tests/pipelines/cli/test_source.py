@@ -67,7 +67,7 @@ def test_a_reset_that_cannot_be(parcours, loaded, tmp_path):
     before = rows(loaded.store.path, STATE)
     for arguments, code, said in (
         (["c", "--yes"], 2, 'nothing of source "c" was read: there is nothing to forget; read was a, b'),
-        (["a", "--topic", "zz", "--yes"], 2, 'nothing of source "a", topic "zz", was read'),
+        (["a", "--topic", "zz", "--yes"], 2, 'topic "zz", was read: there is nothing to forget; read was a.'),
         (["a", "--json"], 2, "add --yes"),
         (["a", "--yes", "--database", "none.duckdb"], 1, "there is nothing to forget"),
     ):
