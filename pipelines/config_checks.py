@@ -123,6 +123,8 @@ class Checker:
 
     def _of_map(self, place: Place, source: Mapping[Any, Any]) -> Iterator[Mistake]:
         entries, loads = source.get("map"), str(source.get("loads", "touchpoints"))
+        if loads not in ("touchpoints", *REFERENCES):
+            return  # a mistake of its own; whose fields these are is not known
         fields = fields_of(loads).names
         for field, entry in (entries if isinstance(entries, Mapping) else {}).items():
             at = (*place, "map", field)

@@ -166,7 +166,8 @@ def _tell(decided: Decided) -> None:
     if decided.change is None:
         click.echo("no touchpoint changed hands")
         return
-    click.echo(str(decided.change))
+    change = str(decided.change)
+    click.echo(change.replace(" became ", " would become ") if decided.dry_run else change)
     changed = [
         each
         for each in decided.change.stage_conversions
