@@ -274,7 +274,9 @@ def test_what_a_decision_says(parcours):
     """In words, with the figures that changed; as JSON with all of them; a mistake has a code of its own."""
     code, out, _ = parcours("unlink", "a.king", "ada", "--dry-run")
     assert 0 == code
-    assert out.startswith("nothing is written; a.king would be unlinked from ada: 1 link\n1 person would become 2")
+    assert out.startswith(
+        "nothing is written; a.king would be unlinked from ada: 1 link\n1 person would become 2"
+    )
     code, out, _ = parcours("unlink", "a.king", "ada", "--json")
     told = json.loads(out)
     assert (True, 2) == (told["changes"], told["change"]["journeys_after"])
