@@ -38,7 +38,7 @@ class RunInfo:
     def begun(cls, command: str, fingerprint: str) -> RunInfo:
         """Return a run that begins now, by the rules with this fingerprint; ids sort by start."""
         started = datetime.now(UTC).replace(tzinfo=None)
-        run_id = f"{started:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
+        run_id = f"{started:%Y%m%dT%H%M%S.%f}-{uuid.uuid4().hex[:8]}"
         return cls(run_id, command, started, fingerprint)
 
 

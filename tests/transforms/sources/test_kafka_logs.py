@@ -17,7 +17,8 @@ def test_lost_offsets_stop_or_are_recorded(kafka, opened, producer):
     topic, now = "retention", int(time.time() * 1000)
     kafka.create_topic(topic, retention_ms=3_600_000, segment_ms=100)
     for n in range(60):
-        producer.send(topic, b"old%d" % n, timestamp_ms=now - 7_200_000)
+        # kept for long enough to read some of them first
+        producer.send(topic, b"old%d" % n, timestamp_ms=now - 3_600_000 + 10_000)
     producer.flush()
     committed = commit(read(opened(kafka, topic), plan(opened(kafka, topic), records=10).ranges)[1])
     for n in range(40):
