@@ -6,7 +6,7 @@ WITH instant AS MATERIALIZED (SELECT CAST(as_of AS TIMESTAMP) AS until),
 reference AS (
     SELECT contract_id, effective_from, effective_to, due_at, annual_premium, currency
     FROM ref_contracts
-    QUALIFY row_number() OVER (PARTITION BY contract_id ORDER BY valid_from DESC NULLS LAST) = 1
+    QUALIFY row_number() OVER (PARTITION BY contract_id ORDER BY coalesce(valid_from, '-infinity'::TIMESTAMP) DESC) = 1
 ),
 known AS (
     SELECT

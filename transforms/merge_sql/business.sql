@@ -110,7 +110,7 @@ reference AS (
     FROM ref_contracts AS r
     SEMI JOIN touched_contracts USING (contract_id)
     LEFT JOIN internal.people AS p USING (customer_id)
-    QUALIFY row_number() OVER (PARTITION BY contract_id ORDER BY valid_from DESC NULLS LAST) = 1
+    QUALIFY row_number() OVER (PARTITION BY contract_id ORDER BY coalesce(valid_from, '-infinity'::TIMESTAMP) DESC) = 1
 )
 SELECT
     contract_id,

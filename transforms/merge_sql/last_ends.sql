@@ -14,7 +14,7 @@ WITH held AS (
 expiring AS (
     SELECT contract_id, effective_to
     FROM ref_contracts SEMI JOIN held USING (contract_id)
-    QUALIFY row_number() OVER (PARTITION BY contract_id ORDER BY valid_from DESC NULLS LAST) = 1
+    QUALIFY row_number() OVER (PARTITION BY contract_id ORDER BY coalesce(valid_from, '-infinity'::TIMESTAMP) DESC) = 1
 )
 SELECT profile_id, terminated_by AS event_id
 FROM held AS ended
