@@ -17,7 +17,8 @@ from parcours.pipelines.observe import Observer
 from parcours.pipelines.store import Store
 from parcours.pipelines.store_run import StoreRun
 from parcours.schemas.config import Config
-from parcours.transforms.merge import merge, register_staged, sql
+from parcours.transforms.merge import merge, register_staged
+from parcours.transforms.merge_steps import sql
 
 Kind = Literal["unlink", "relink"]
 

@@ -17,7 +17,6 @@ row), ``moved`` (stored rows that change hands), ``touched`` (profiles), ``kept`
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 
 import duckdb
@@ -25,6 +24,7 @@ import pyarrow as pa
 
 from parcours.schemas.config import Config, Taxonomy
 from parcours.schemas.touchpoint import REJECTED, TOUCHPOINT
+from parcours.transforms.merge_steps import sql
 from parcours.transforms.people import merge_people
 from parcours.transforms.references import merge_references, register_references
 from parcours.transforms.shapes import literal
@@ -35,11 +35,6 @@ BUCKET_ROWS = 250_000
 
 BUSINESS = ("contracts", "quotes", "claims", "cases")
 """Relations with a row a business key, which the merge works out."""
-
-
-def sql(name: str) -> str:
-    """Return one step's SQL."""
-    return resources.files(__package__).joinpath("merge_sql", f"{name}.sql").read_text("utf-8")
 
 
 def _quoted(paths: Iterable[Path]) -> str:

@@ -7,13 +7,9 @@ are.
 
 from __future__ import annotations
 
-from importlib import resources
-
 import duckdb
 
-
-def _sql(name: str) -> str:
-    return resources.files(__package__).joinpath("merge_sql", f"{name}.sql").read_text("utf-8")
+from parcours.transforms.merge_steps import sql
 
 
 def merge_people(connection: duckdb.DuckDBPyConnection) -> None:
@@ -26,13 +22,13 @@ def merge_people(connection: duckdb.DuckDBPyConnection) -> None:
     if not connection.execute("FROM seeds LIMIT 1").fetchone():
         connection.execute("CREATE OR REPLACE TEMP TABLE changed_people(customer_id VARCHAR)")
         return
-    connection.execute(_sql("people"))
+    connection.execute(sql("people"))
     # rounds and jumps are few, whatever the shape: in each, what hangs together shrinks to its smallest ids
     while connection.execute("FROM edges LIMIT 1").fetchone():
-        connection.execute(_sql("people_hook"))
+        connection.execute(sql("people_hook"))
         while True:
-            connection.execute(_sql("people_jump"))
+            connection.execute(sql("people_jump"))
             if not connection.execute("FROM jumped WHERE is_new LIMIT 1").fetchone():
                 break
-        connection.execute(_sql("people_contract"))
-    connection.execute(_sql("people_named"))
+        connection.execute(sql("people_contract"))
+    connection.execute(sql("people_named"))

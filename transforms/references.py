@@ -8,13 +8,13 @@ alone, never on the order in which they arrived.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 
 import duckdb
 
 from parcours.schemas.config import Config
 from parcours.schemas.references import REFERENCES, Reference
+from parcours.transforms.merge_steps import sql
 from parcours.transforms.shapes import literal
 from parcours.transforms.stage import Manifest
 
@@ -74,7 +74,7 @@ def merge_references(
 
 
 def _merge_sql(reference: Reference, run_id: str) -> str:
-    text = resources.files(__package__).joinpath("merge_sql", "reference.sql").read_text("utf-8")
+    text = sql("reference")
     for name, value in {
         "$relation": reference.relation,
         "$staged": f"staged_{reference.name}",

@@ -8,7 +8,7 @@ WITH targets AS (
 chosen AS (
     SELECT part, customer_id AS profile_id
     FROM targets JOIN members USING (customer_id) JOIN parts USING (number)
-    QUALIFY row_number() OVER (PARTITION BY part ORDER BY is_name, linked_at DESC NULLS LAST, customer_id) = 1
+    QUALIFY row_number() OVER (PARTITION BY part ORDER BY is_name, coalesce(linked_at, '-infinity'::TIMESTAMP) DESC, customer_id) = 1
 )
 SELECT customer_id, profile_id
 FROM members JOIN parts USING (number) JOIN chosen USING (part)
