@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import duckdb
 
-Row = dict[str, Any]
+from parcours.pipelines.rows import Row, rows_of
 
 ANONYMOUS = "anon:"
 """What the profile of a device that nobody claimed begins with."""
@@ -94,7 +93,7 @@ def shared(connection: duckdb.DuckDBPyConnection) -> list[Row]:
     Each with ``anonymous_id``, ``status`` (active or over_limit), ``persons``, ``links`` (not taken back),
     ``unlinked`` (links that are), ``touchpoints`` (that name the device alone), ``profiles``: all persons.
     """
-    return _rows(
+    return rows_of(
         connection,
         """
         WITH met AS (
@@ -179,7 +178,7 @@ def _person(connection: duckdb.DuckDBPyConnection, profile_id: str) -> Person:
         "SELECT customer_id FROM internal.people WHERE profile_id = $id UNION SELECT $id ORDER BY ALL", of
     ).fetchall()
     customer_ids = [name for (name,) in ids]
-    links = _rows(
+    links = rows_of(
         connection,
         _LINKS.format(condition="list_contains($ids, customer_id) OR list_contains($ids, other_customer_id)"),
         {"ids": customer_ids},
@@ -193,11 +192,11 @@ def _person(connection: duckdb.DuckDBPyConnection, profile_id: str) -> Person:
 
 def _device(connection: duckdb.DuckDBPyConnection, anonymous_id: str) -> Device:
     of = {"id": anonymous_id}
-    links = _rows(connection, _LINKS.format(condition="anonymous_id = $id"), of)
+    links = rows_of(connection, _LINKS.format(condition="anonymous_id = $id"), of)
     standing = {link["customer_id"] for link in links if link["status"] != "unlinked"}
     return Device(
         anonymous_id,
-        owners=_rows(
+        owners=rows_of(
             connection,
             "SELECT profile_id, count(*) AS touchpoints FROM touchpoints"
             " WHERE anonymous_id = $id AND customer_id IS NULL GROUP BY ALL"
@@ -207,11 +206,3 @@ def _device(connection: duckdb.DuckDBPyConnection, anonymous_id: str) -> Device:
         persons=sorted({_profile(connection, customer_id) for customer_id in standing}),
         links=links,
     )
-
-
-def _rows(
-    connection: duckdb.DuckDBPyConnection, query: str, values: Mapping[str, Any] | None = None
-) -> list[Row]:
-    cursor = connection.execute(query, dict(values or {}))
-    names = [column[0] for column in cursor.description or ()]
-    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

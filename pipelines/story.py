@@ -10,13 +10,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import duckdb
 
+from parcours.pipelines.rows import Row, rows_of
 from parcours.schemas.config import STAGES
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -73,23 +71,23 @@ def tell_story(
         newest: how many touchpoints of each journey are told, the newest ones; null: all.
     """
     values = {"person": profile_id, "as_of": as_of}
-    facts = _rows(connection, "FROM profiles_at($as_of) WHERE profile_id = $person", values)
+    facts = rows_of(connection, "FROM profiles_at($as_of) WHERE profile_id = $person", values)
     if not facts:
         return None
     rung = facts[0].pop("rung")
-    touchpoints = _rows(connection, _TOUCHPOINTS, values)
+    touchpoints = rows_of(connection, _TOUCHPOINTS, values)
     return Story(
         person={
             **{name: facts[0][name] for name in _PERSON},
-            "customer_ids": [row["name"] for row in _rows(connection, _CUSTOMERS, values)],
+            "customer_ids": [row["name"] for row in rows_of(connection, _CUSTOMERS, values)],
         },
         as_of=as_of,
         devices=_devices(touchpoints),
-        links=_rows(connection, _LINKS, values),
+        links=rows_of(connection, _LINKS, values),
         rung=rung,
         ladder=_ladder(connection, ladder, facts[0]),
         facts={name: value for name, value in facts[0].items() if name != "profile_id"},
-        contracts=_rows(
+        contracts=rows_of(
             connection,
             "FROM contracts_at($as_of) WHERE profile_id = $person ORDER BY began_at, contract_id",
             values,
@@ -140,13 +138,6 @@ ORDER BY linked_at NULLS FIRST, kind, anonymous_id, other_customer_id, customer_
 """
 
 
-def _rows(connection: duckdb.DuckDBPyConnection, query: str, values: Mapping[str, Any]) -> list[Row]:
-    named = {name: value for name, value in values.items() if f"${name}" in query}
-    cursor = connection.execute(query, named)
-    names = [column[0] for column in cursor.description]
-    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-
-
 def _devices(touchpoints: Iterable[Row]) -> list[Row]:
     devices: dict[str, Row] = {}
     for touchpoint in touchpoints:
@@ -173,12 +164,12 @@ def _ladder(connection: duckdb.DuckDBPyConnection, ladder: Mapping[str, str], fa
 def _journeys(
     connection: duckdb.DuckDBPyConnection, values: Row, touchpoints: Sequence[Row], newest: int | None
 ) -> list[Row]:
-    journeys = _rows(
+    journeys = rows_of(
         connection,
         "FROM journeys_at($as_of) WHERE profile_id = $person ORDER BY started_at, unit_key, journey_id",
         values,
     )
-    stays = _rows(
+    stays = rows_of(
         connection,
         "SELECT journey_id, position, stage, entered_at, is_return, return_kind "
         "FROM stage_visits JOIN journeys USING (journey_id) "

@@ -22,7 +22,8 @@ from parcours.pipelines.cli.render import print_table, show
 from parcours.pipelines.cli.root import parcours_command
 
 if TYPE_CHECKING:
-    from parcours.pipelines.story import Row, Story
+    from parcours.pipelines.rows import Row
+    from parcours.pipelines.story import Story
 
 NEWEST = 50
 """Touchpoints of a journey that are shown unless all are asked for."""

@@ -18,7 +18,8 @@ from parcours.pipelines.cli.root import Command, SuggestingGroup, parcours_comma
 
 if TYPE_CHECKING:
     from parcours.pipelines.decisions import Decided, Kind
-    from parcours.pipelines.identity import Found, Row
+    from parcours.pipelines.identity import Found
+    from parcours.pipelines.rows import Row
 
 command = SuggestingGroup("identity", help="Show who is who, and decide about it.")
 
