@@ -14,9 +14,9 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from parcours.schemas.literal import literal
 from parcours.schemas.references import REFERENCES
 from parcours.transforms.canonical import canonical_json_sql
-from parcours.transforms.shapes import literal
 from parcours.transforms.sources.contract import Position
 from parcours.transforms.stage import Manifest
 

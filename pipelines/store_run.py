@@ -29,10 +29,10 @@ from parcours.pipelines.rules import Change, RulesChangedError, difference, fing
 from parcours.pipelines.status import write_status
 from parcours.pipelines.store import Store
 from parcours.schemas.config import Config
+from parcours.schemas.literal import literal
 from parcours.transforms.build import build_bucket, read_built
 from parcours.transforms.journeys import JourneyRules
 from parcours.transforms.merge import collect_history, merge_everything, register_taxonomy
-from parcours.transforms.shapes import literal
 from parcours.transforms.stage import Manifest
 
 RUNNER = "FnApiRunner"

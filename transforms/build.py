@@ -10,8 +10,8 @@ from pathlib import Path
 
 import duckdb
 
+from parcours.schemas.literal import literal
 from parcours.transforms.journeys import JourneyRules, build_journeys
-from parcours.transforms.shapes import literal
 from parcours.transforms.stage import write_whole
 
 BUILT = (

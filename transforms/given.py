@@ -10,8 +10,9 @@ from typing import Literal
 import pyarrow as pa
 
 from parcours.schemas.config import MapEntry, Source
+from parcours.schemas.literal import literal
 from parcours.schemas.references import fields_of
-from parcours.transforms.shapes import Path, Shape, Value, find, literal
+from parcours.transforms.shapes import Path, Shape, Value, find
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from parcours.schemas.config import Source
+from parcours.schemas.literal import literal
 from parcours.transforms import readings
 from parcours.transforms.given import (
     ENVELOPES,
@@ -22,7 +23,7 @@ from parcours.transforms.given import (
     layout_of,
     without_nulls,
 )
-from parcours.transforms.shapes import Documents, Path, Shape, literal, pointer_to
+from parcours.transforms.shapes import Documents, Path, Shape, pointer_to
 
 
 @dataclass(frozen=True)

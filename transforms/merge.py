@@ -23,11 +23,11 @@ import duckdb
 import pyarrow as pa
 
 from parcours.schemas.config import Config, Taxonomy
+from parcours.schemas.literal import literal
 from parcours.schemas.touchpoint import REJECTED, TOUCHPOINT
 from parcours.transforms.merge_steps import sql
 from parcours.transforms.people import merge_people
 from parcours.transforms.references import merge_references, register_references
-from parcours.transforms.shapes import literal
 from parcours.transforms.stage import Manifest
 
 BUCKET_ROWS = 250_000

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from parcours.schemas.config import Source
+from parcours.schemas.literal import literal
+from parcours.schemas.references import MONTHS
 from parcours.transforms.given import Given, entry_of, layout_of, with_lookup
-from parcours.transforms.shapes import literal
 
 PAIRS = "STRUCT(key VARCHAR, value VARCHAR)[]"
 NO_PAIRS = f"CAST([] AS {PAIRS})"
@@ -95,7 +96,8 @@ def given_local(source: Source, given: Given, name: str) -> str:
         return f"CAST({name}_given AS TIMESTAMP)"
     if not given.values or not given.is_text or _has_offset(source.date_format or ""):
         return _NO_TIME
-    local = f"iso_local({name}_given)" if source.date_format is None else _parsed(source.date_format, name)
+    macro = "iso_month" if name in MONTHS else "iso_local"
+    local = f"{macro}({name}_given)" if source.date_format is None else _parsed(source.date_format, name)
     counted = f" AND NOT is_count({name}_given)" if source.time_unit else ""
     return f"CASE WHEN {name}_instant IS NULL{counted} THEN {local} END"
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import duckdb
 
 from parcours.schemas.config import Config
+from parcours.schemas.literal import literal
 from parcours.schemas.references import REFERENCES, Reference
 from parcours.transforms.merge_steps import sql
-from parcours.transforms.shapes import literal
 from parcours.transforms.stage import Manifest
 
 _PLACE = ("source_name", "source_topic", "source_partition", "source_offset")

@@ -8,12 +8,9 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from parcours.schemas.literal import literal
+
 Path = tuple[str, ...]
-
-
-def literal(text: str) -> str:
-    """Write a text as an SQL literal. NUL stands apart: it would end the statement."""
-    return "'" + text.replace("'", "''").replace("\0", "' || chr(0) || '") + "'"
 
 
 @dataclass(frozen=True)

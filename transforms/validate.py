@@ -22,6 +22,7 @@ from parcours.quality.reference_rules import reference_rules
 from parcours.quality.rule import Rule
 from parcours.quality.rules import row_rules
 from parcours.schemas.config import Config, Source
+from parcours.schemas.literal import literal
 from parcours.schemas.references import REFERENCES
 from parcours.schemas.touchpoint import COORDINATES, REJECTED, TOUCHPOINT
 from parcours.transforms.canonical import content_sha256_hex_sql
@@ -29,7 +30,7 @@ from parcours.transforms.elements import DecodedBatch, DecodedPart, ValidatedBat
 from parcours.transforms.given import ENVELOPES, consumed_names, entry_of, layout_of, with_lookup
 from parcours.transforms.mapping import map_part
 from parcours.transforms.prepared import PreparedQueries
-from parcours.transforms.shapes import Columns, Documents, Path, Shape, literal, pointer_to
+from parcours.transforms.shapes import Columns, Documents, Path, Shape, pointer_to
 
 MOST_NAMES = 64
 """Unknown names up to which each is read as a field of its own; beyond, documents are searched key by key."""
