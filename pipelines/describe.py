@@ -29,6 +29,8 @@ _SECTIONS = (
     ("At an instant", ("journeys_now", "journeys_at", "contracts_now", "contracts_at", "profiles_now",
                        "profiles_at", "ladder_moves", "ladder_rungs", "ladder_rung", "years_between",
                        "default_as_of")),
+    ("Intervals and tests", ("wilson_low", "wilson_high", "nps_margin", "t_975", "poisson_low", "poisson_high",
+                             "normal_two_sided", "gamma_ratio", "erfcx_ratio")),
     ("Operation", ("quarantine", "runs", "run_balances", "quality_results", "identity_changes")),
     ("Calendar", ("dim_date",)),
 )  # fmt: skip

@@ -36,6 +36,7 @@ TABLES = (
 )
 
 VIEWS = (
+    "statistics",
     "default_as_of",
     "journeys_at",
     "journeys_now",
