@@ -28,6 +28,10 @@ RELATIONS = (
     "ref_customers",
     "ref_contracts",
     "ref_aliases",
+    "ref_spend",
+    "ref_events_held",
+    "ref_indicators",
+    "ref_targets",
     "quarantine",
 )
 

@@ -5,6 +5,8 @@ What their conditions are made of is said in ``parcours.quality.rule``.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import pyarrow as pa
 
 from parcours.quality.rule import (
@@ -21,7 +23,7 @@ from parcours.quality.rule import (
     required,
     tombstone,
 )
-from parcours.schemas.references import ID_TYPES, Reference
+from parcours.schemas.references import DIRECTIONS, ID_TYPES, MONTHS, Reference
 
 
 def reference_rules(reference: Reference) -> tuple[Rule, ...]:
@@ -36,7 +38,12 @@ def reference_rules(reference: Reference) -> tuple[Rule, ...]:
         tombstone(f"a row of {name} is a record with contents", f"une ligne de {name} a un contenu"),
         *map(is_text, texts),
         *(
-            required(field, field, f"every row of {name} has one", f"chaque ligne de {name} en a un")
+            required(
+                field,
+                field if field in texts else f"{field}_given",
+                f"every row of {name} has one",
+                f"chaque ligne de {name} en a un",
+            )
             for field in reference.required
         ),
         *map(length, ids),
@@ -45,8 +52,8 @@ def reference_rules(reference: Reference) -> tuple[Rule, ...]:
         *(rule for field in of(pa.timestamp("us")) for rule in _time(field, "time")),
         *(rule for field in of(pa.int64()) for rule in _whole(field)),
         *(rule for field in of(pa.decimal128(18, 4)) for rule in number(field)),
-        *(_premium() if name == "contracts" else ()),
-        *(_alias() if name == "aliases" else ()),
+        *(rule for field in of(pa.float64()) for rule in _double(field)),
+        *_OWN[name](),
         is_list("attributes", "pairs of key and value, or an object", "paires clé et valeur, ou un objet"),
     )
 
@@ -78,8 +85,41 @@ def _whole(field: str) -> list[Rule]:
     ]  # fmt: skip
 
 
-def _premium() -> list[Rule]:
-    return [known_currency(), *pair("annual_premium", "annual_premium_given", "currency", "currency")]
+def _double(field: str) -> list[Rule]:
+    return [
+        *number(field)[:2],
+        Rule(
+            f"{field}.range", field, "out_of_range", f"{field} IS NULL AND {field}_given IS NOT NULL",
+            f"CAST({field}_given AS VARCHAR)",
+            f"{field} is {{value}}; numbers are less than 1.8e308",
+            f"{field} vaut {{value}} ; les nombres sont inférieurs à 1,8e308",
+            f"{field}_given",
+        ),
+    ]  # fmt: skip
+
+
+def _not_negative(field: str) -> Rule:
+    return Rule(
+        f"{field}.not_negative", field, "rule_failed", f"{field} < 0", f"CAST({field} AS VARCHAR)",
+        f"{field} is {{value}}; it is zero or more",
+        f"{field} vaut {{value}} ; c'est zéro ou plus",
+        f"{field}_given",
+    )  # fmt: skip
+
+
+def _contract() -> list[Rule]:
+    return [
+        known_currency(),
+        *pair("annual_premium", "annual_premium_given", "currency", "currency"),
+        _not_negative("annual_premium"),
+        Rule(
+            "effective_to.not_before", "effective_to", "rule_failed", "effective_to < effective_from",
+            "CAST(effective_to_given AS VARCHAR)",
+            'effective_to is "{value}", before effective_from; a contract ends when it begins, or later',
+            "effective_to vaut « {value} », avant effective_from ; un contrat finit au plus tôt à son début",
+            "effective_to_given",
+        ),
+    ]  # fmt: skip
 
 
 def _alias() -> list[Rule]:
@@ -96,3 +136,63 @@ def _alias() -> list[Rule]:
             "id vaut « {value} », comme customer_id ; un alias est un autre nom que celui du client",
         ),
     ]  # fmt: skip
+
+
+def _indicator() -> list[Rule]:
+    return [
+        Rule(
+            f"{field}.first_day", field, "invalid_time", f"day({field}) <> 1", f"CAST({field}_given AS VARCHAR)",
+            f'{field} is "{{value}}"; a month is written 2025-03, or by its first day',
+            f"{field} vaut « {{value}} » ; un mois s'écrit 2025-03, ou par son premier jour",
+            f"{field}_given",
+        )
+        for field in MONTHS
+    ]  # fmt: skip
+
+
+_DIMENSION = "total|[^=,]+=[^,]+(,[^=,]+=[^,]+)*"
+
+_WEEKS = "weekofyear(make_date(TRY_CAST(left(period, 4) AS BIGINT), 12, 28))"
+"""How many ISO weeks the year has: 28 December is always in the last one."""
+
+_PERIOD = f"""CASE
+    WHEN regexp_full_match(period, '[12][0-9]{{3}}(-Q[1-4]|-(0[1-9]|1[0-2]))?') THEN TRUE
+    WHEN regexp_full_match(period, '[12][0-9]{{3}}-W(0[1-9]|[1-5][0-9])')
+        THEN TRY_CAST(right(period, 2) AS BIGINT) <= {_WEEKS}
+    WHEN regexp_full_match(period, '[12][0-9]{{3}}-[0-9]{{2}}-[0-9]{{2}}') THEN TRY_CAST(period AS DATE) IS NOT NULL
+    ELSE FALSE
+END"""
+
+
+def _target() -> list[Rule]:
+    return [
+        Rule(
+            "dimension.known", "dimension", "rule_failed",
+            f"NOT regexp_full_match(dimension, '{_DIMENSION}')", "dimension",
+            'dimension is "{value}"; write total, channel=site or channel=site,product=auto',
+            "dimension vaut « {value} » ; écrivez total, channel=site ou channel=site,product=auto",
+        ),
+        Rule(
+            "period.known", "period", "rule_failed", f"NOT {_PERIOD}", "period",
+            'period is "{value}"; write 2025, 2025-Q1, 2025-03, 2025-W12 or 2025-03-14',
+            "period vaut « {value} » ; écrivez 2025, 2025-Q1, 2025-03, 2025-W12 ou 2025-03-14",
+        ),
+        Rule(
+            "direction.known", "direction", "unknown_value",
+            f"direction NOT IN ({listed(DIRECTIONS)})", "direction",
+            f'direction is "{{value}}"; it is {" or ".join(DIRECTIONS)}',
+            f"direction vaut « {{value}} » ; c'est {' ou '.join(DIRECTIONS)}",
+        ),
+    ]  # fmt: skip
+
+
+_OWN: dict[str, Callable[[], Sequence[Rule]]] = {
+    "customers": tuple,
+    "contracts": _contract,
+    "aliases": _alias,
+    "spend": lambda: [known_currency()],
+    "events_held": lambda: [_not_negative("headcount")],
+    "indicators": _indicator,
+    "targets": _target,
+}
+"""The rules that one reference input alone has."""

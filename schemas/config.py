@@ -128,9 +128,9 @@ class Source(_Model):
     name: str = Field(min_length=1, max_length=128)
     kind: Literal["file", "kafka"]
     format: Literal["json", "csv", "avro", "avro-confluent", "avro-single-object", "avro-file"]
-    loads: Literal["touchpoints", "customers", "contracts", "aliases"] = Field(
-        default="touchpoints", description="touchpoints, or the reference input that the records are of"
-    )
+    loads: Literal[
+        "touchpoints", "customers", "contracts", "aliases", "spend", "events_held", "indicators", "targets"
+    ] = Field(default="touchpoints", description="touchpoints, or the reference input that the records are of")
 
     # files
     path: str | None = Field(default=None, description="a file or a glob; ** goes into subfolders")

@@ -15,6 +15,12 @@ from parcours.schemas.touchpoint import AMOUNT, COORDINATES, FIELDS, INSTANT, PA
 ID_TYPES = ("customer_id", "anonymous_id")
 """What kind of id an alias may be of."""
 
+DIRECTIONS = ("up", "down")
+"""Which way a target lies: values at or above it are good, or values at or below it."""
+
+MONTHS = ("month",)
+"""Days that stand for their month: ``2025-03`` is read as its first day."""
+
 
 @dataclass(frozen=True)
 class Reference:
@@ -84,6 +90,47 @@ REFERENCES = {
             ("id_type", "id"),
             _fields(("id_type", pa.string()), ("id", pa.string()), ("customer_id", pa.string())),
             ("id_type", "id", "customer_id"),
+        ),
+        Reference(
+            "spend",
+            ("day", "campaign", "channel", "currency"),
+            _fields(
+                ("day", pa.date32()),
+                ("campaign", pa.string()),
+                ("channel", pa.string()),
+                ("amount", AMOUNT),
+                ("currency", pa.string()),
+            ),
+            ("day", "campaign", "channel", "amount", "currency"),
+        ),
+        Reference(
+            "events_held",
+            ("event", "date", "channel"),
+            _fields(
+                ("event", pa.string()),
+                ("date", pa.date32()),
+                ("channel", pa.string()),
+                ("headcount", pa.int64()),
+            ),
+            ("event", "date", "channel"),
+        ),
+        Reference(
+            "indicators",
+            ("name", "month"),
+            _fields(("name", pa.string()), ("month", pa.date32()), ("value", pa.float64())),
+            ("name", "month", "value"),
+        ),
+        Reference(
+            "targets",
+            ("kpi", "dimension", "period"),
+            _fields(
+                ("kpi", pa.string()),
+                ("dimension", pa.string()),
+                ("period", pa.string()),
+                ("value", pa.float64()),
+                ("direction", pa.string()),
+            ),
+            ("kpi", "dimension", "period", "value", "direction"),
         ),
     )
 }

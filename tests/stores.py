@@ -29,7 +29,10 @@ COORDINATES = (
 AS_OF = "TIMESTAMP '2025-10-01'"
 """An instant inside the simulated two years, so that some journeys are closed and others are not."""
 
-REFERENCES = ("ref_customers", "ref_contracts", "ref_aliases")
+REFERENCES = (
+    *("ref_customers", "ref_contracts", "ref_aliases"),
+    *("ref_spend", "ref_events_held", "ref_indicators", "ref_targets"),
+)
 
 COMPARED = {
     "touchpoints": f"SELECT * EXCLUDE ({', '.join(COORDINATES)}) FROM touchpoints",

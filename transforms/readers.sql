@@ -62,6 +62,9 @@ CREATE MACRO iso_instant(t) AS CAST(
 CREATE MACRO iso_local(t) AS TRY_CAST(
     CASE WHEN regexp_full_match(t, '[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?)?') THEN t END
     AS TIMESTAMP);
+-- A month is its first day.
+CREATE MACRO iso_month(t) AS
+    iso_local(CASE WHEN regexp_full_match(t, '[0-9]{4}-[0-9]{2}') THEN t || '-01' ELSE t END);
 
 -- A time counted from 1970, in units of so many microseconds; a fraction of a microsecond is cut.
 CREATE MACRO is_count(t) AS regexp_full_match(t, '[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]{1,2})?');

@@ -27,6 +27,10 @@ TABLES = (
     "ref_customers",
     "ref_contracts",
     "ref_aliases",
+    "ref_spend",
+    "ref_events_held",
+    "ref_indicators",
+    "ref_targets",
     "quarantine",
     "runs",
     "run_balances",
@@ -48,6 +52,10 @@ VIEWS = (
     "profiles_at",
     "profiles_now",
     "ladder_moves",
+    "ref_spend_now",
+    "ref_events_held_now",
+    "ref_indicators_now",
+    "ref_targets_now",
 )
 
 INTERNAL = ("internal",)

@@ -57,6 +57,14 @@ PROMISED = {
     "ref_contracts": f"""contract_id customer_id product effective_from effective_to due_at annual_premium
         currency {LOADED}""",
     "ref_aliases": f"id_type id customer_id {LOADED}",
+    "ref_spend": f"day campaign channel amount currency {LOADED}",
+    "ref_events_held": f"event date channel headcount {LOADED}",
+    "ref_indicators": f"name month value {LOADED}",
+    "ref_targets": f"kpi dimension period value direction {LOADED}",
+    "ref_spend_now": "day campaign channel amount currency valid_from attributes",
+    "ref_events_held_now": "event date channel headcount valid_from attributes",
+    "ref_indicators_now": "name month value valid_from attributes",
+    "ref_targets_now": "kpi dimension period value direction valid_from attributes",
     "quarantine": """quarantine_id source source_topic source_partition source_offset broker_timestamp
         record_key headers raw step reason rule field value message run_id first_at last_at attempts status
         closed_by_run""",

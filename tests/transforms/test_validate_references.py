@@ -16,7 +16,14 @@ GOOD = {
     "customers": {"customer_id": "C1"},
     "contracts": {"contract_id": "K1", "customer_id": "C1"},
     "aliases": {"id_type": "customer_id", "id": "C0", "customer_id": "C1"},
-}
+    "spend": {
+        "day": "2025-03-01", "campaign": "spring", "channel": "search", "amount": 12, "currency": "EUR",
+    },
+    "events_held": {"event": "fair", "date": "2025-03-14", "channel": "event"},
+    "indicators": {"name": "awareness", "month": "2025-03", "value": 31},
+    "targets": {"kpi": "csat", "dimension": "total", "period": "2025", "value": 1, "direction": "up"},
+}  # fmt: skip
+TERM = {"effective_from": "2025-02-01", "effective_to": "2025-01-31"}
 PREMIUM = {"annual_premium": "1", "currency": "EUR"}
 
 
@@ -54,6 +61,28 @@ REFUSED = {
     "an alias of nothing": ("aliases", {"id": "0"}, "missing_field", "id"),
     "an alias of itself": ("aliases", {"id": "C1"}, "rule_failed", "id"),
     "a reserved alias": ("aliases", {"id": "anon:x"}, "reserved_id", "id"),
+    "an end before its begin": ("contracts", TERM, "rule_failed", "effective_to"),
+    "a premium below nothing": (
+        "contracts", PREMIUM | {"annual_premium": "-0.01"}, "rule_failed", "annual_premium",
+    ),
+    "spent on no day": ("spend", {"day": None}, "missing_field", "day"),
+    "spent on a day that is none": ("spend", {"day": "2025-02-30"}, "invalid_time", "day"),
+    "spent on nothing": ("spend", {"campaign": ""}, "missing_field", "campaign"),
+    "nothing spent": ("spend", {"amount": None}, "missing_field", "amount"),
+    "an amount in words": ("spend", {"amount": "much"}, "wrong_type", "amount"),
+    "francs by name": ("spend", {"currency": "francs"}, "unknown_value", "currency"),
+    "an event on no day": ("events_held", {"date": " "}, "missing_field", "date"),
+    "half a guest": ("events_held", {"headcount": 1.5}, "wrong_type", "headcount"),
+    "fewer than nobody": ("events_held", {"headcount": -1}, "rule_failed", "headcount"),
+    "a month's other day": ("indicators", {"month": "2025-03-02"}, "invalid_time", "month"),
+    "a 13th month": ("indicators", {"month": "2025-13"}, "invalid_time", "month"),
+    "an indicator of nothing": ("indicators", {"value": None}, "missing_field", "value"),
+    "an indicator without end": ("indicators", {"value": "-Infinity"}, "not_finite", "value"),
+    "an indicator beyond doubles": ("indicators", {"value": "1e999"}, "out_of_range", "value"),
+    "an indicator in words": ("indicators", {"value": "high"}, "wrong_type", "value"),
+    "a target elsewhere": ("targets", {"direction": "sideways"}, "unknown_value", "direction"),
+    "a target of a row that is none": ("targets", {"dimension": "site"}, "rule_failed", "dimension"),
+    "a target of half a row": ("targets", {"dimension": "channel=site,"}, "rule_failed", "dimension"),
     "attributes of texts": ("aliases", {"attributes": ["a"]}, "wrong_type", "attributes"),
 }  # fmt: skip
 
@@ -89,6 +118,19 @@ KEPT = {
     "a device that is called as its customer": (
         "aliases", {"id_type": "anonymous_id", "id": "C1"}, "id", "C1",
     ),
+    "a contract of no time": (
+        "contracts", TERM | {"effective_to": "2025-02-01"}, "effective_to", datetime(2025, 1, 31, 23),
+    ),
+    "money that came back": ("spend", {"amount": "-1 000,5"}, "amount", Decimal("-1000.5000")),
+    "a month": ("indicators", {}, "month", date(2025, 3, 1)),
+    "a month by its first day": ("indicators", {"month": "2025-03-01"}, "month", date(2025, 3, 1)),
+    "a month in Paris": ("indicators", {"month": "2025-02-28T23:00:00Z"}, "month", date(2025, 3, 1)),
+    "a number with a comma": ("indicators", {"value": "0,315"}, "value", 0.315),
+    "nobody counted": ("events_held", {}, "headcount", None),
+    "guests": ("events_held", {"headcount": "1 200"}, "headcount", 1200),
+    "a target of one row": (
+        "targets", {"dimension": "channel=site,product=auto"}, "dimension", "channel=site,product=auto",
+    ),
     "an unknown field": ("aliases", {"origin": "CRM"}, "attributes", [{"key": "origin", "value": "CRM"}]),
 }  # fmt: skip
 
@@ -105,6 +147,29 @@ def test_values_are_read_as_the_source_writes_them(case, shape):
     assert ("web", "visits.ndjson", 3, 100) == tuple(
         good[name] for name in ("source_name", "source_topic", "source_partition", "source_offset")
     )
+
+
+PERIODS = {
+    **dict.fromkeys(("2025", "2025-Q1", "2025-12", "2025-W01", "2026-W53", "2024-02-29"), True),
+    **dict.fromkeys(("25", "2025-Q5", "2025-13", "2025-00", "2025-W00", "2025-W53", "2025-W5"), False),
+    **dict.fromkeys(("2025-02-29", "2025-3", "2025-3-1", "Q1 2025", "2025-03-01T00:00", "0999"), False),
+}
+
+
+def test_a_target_s_period_is_one_of_the_calendar():
+    """Years, quarters, months, ISO weeks and days that there are; the 53rd week only where a year has one."""
+    good, bad = judge("targets", documents([GOOD["targets"] | {"period": period} for period in PERIODS]))
+    assert {period for period, right in PERIODS.items() if right} == {row["period"] for row in good}
+    assert {period for period, right in PERIODS.items() if not right} == {row["value"] for row in bad}
+    assert {("rule_failed", "period.known")} == {(row["reason"], row["rule"]) for row in bad}
+
+
+def test_a_month_in_the_source_s_own_format():
+    """A pattern for dates serves months too, and then it alone does."""
+    rows = [GOOD["indicators"] | {"month": month} for month in ("03/2025", "2025-03")]
+    (good,), (bad,) = judge("indicators", documents(rows), date_format="%m/%Y")
+    assert date(2025, 3, 1) == good["month"]
+    assert ("invalid_time", "2025-03") == (bad["reason"], bad["value"])
 
 
 def test_typed_columns_need_no_reading():
