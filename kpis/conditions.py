@@ -1,0 +1,212 @@
+"""Conditions that users write in SQL: true or false of one row, by that row's columns alone.
+
+What could ask for more than the row (subqueries, aggregates, windows, tables, the clock) has no place in one, nor
+has what fails only in a query, once a row comes that it does not suit.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+
+_PARTS = {
+    "COLUMN_REF",
+    "CONSTANT",
+    "COMPARISON",
+    "CONJUNCTION",
+    "OPERATOR",
+    "BETWEEN",
+    "CASE",
+    "CAST",
+    "TYPE",
+}
+"""What a condition is made of, beside functions."""
+
+_SIGNS = {
+    "+": "+",
+    "-": "-",
+    "*": "*",
+    "/": "/",
+    "//": "//",
+    "%": "%",
+    "||": "||",
+    "~~": "LIKE",
+    "!~~": "NOT LIKE",
+    "~~*": "ILIKE",
+    "!~~*": "NOT ILIKE",
+    "list_value": "[…]",
+    "struct_pack": "{…}",
+}
+"""Functions that are written as signs or words of their own."""
+
+FUNCTIONS = tuple(
+    """abs ceil floor round greatest least if ifnull nullif coalesce
+    lower upper trim length len left right substring contains starts_with ends_with
+    list_contains list_has list_has_any list_has_all array_contains array_length
+    year quarter month week day hour minute dayofweek isodow date_diff datediff date_trunc date_part trunc
+    to_years to_months to_weeks to_days to_hours to_minutes to_seconds""".split()  # noqa: SIM905, a name a line is 40 lines
+)
+"""The functions that a condition may call: of one row, and the same in every version of DuckDB."""
+
+_NOWHERE = 2**64 - 1
+"""Where DuckDB says that an expression stands which is not in the text."""
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """What is wrong with a condition, and the name that is no column where it is about one."""
+
+    problem: str
+    unknown: str | None = None
+
+
+def columns_of(connection: duckdb.DuckDBPyConnection, relation: str) -> dict[str, str]:
+    """Return the columns of a relation, as SQL names it after FROM, and their types."""
+    rows = connection.execute(f"DESCRIBE FROM {relation}").fetchall()
+    return {str(row[0]): str(row[1]) for row in rows}
+
+
+def check(text: str, columns: Mapping[str, str], what: str, *, texts: bool = True) -> list[Mistake]:
+    """Return everything that is wrong with a condition; nothing where it is one.
+
+    A condition stands in a query as ``(text)``.
+
+    Args:
+        text: the condition as a user wrote it.
+        columns: what it may speak of, with the types that DuckDB gives them.
+        what: what messages call one of them, as "column" or "fact".
+        texts: whether texts, and with them dates and intervals written as texts, have a place in it.
+    """
+    if not text.strip() or _has_comment(text):
+        return [Mistake("it is empty, or has a comment")]
+    with duckdb.connect() as connection:
+        return [*_mistakes(connection, text, columns, what, texts=texts)]
+
+
+def _mistakes(
+    connection: duckdb.DuckDBPyConnection, text: str, columns: Mapping[str, str], what: str, *, texts: bool
+) -> Iterator[Mistake]:
+    query = f"SELECT ({text})"
+    tree = _parsed(connection, query)
+    if tree["error"]:
+        at_our_parenthesis = int(tree.get("position", 0)) >= len(query) - 1  # nobody wrote that one
+        said = "it ends too early" if at_our_parenthesis else tree["error_message"]
+        yield Mistake(f"it is no condition: {said}")
+        return
+    node = tree["statements"][0]["node"]
+    alone = len(tree["statements"]) == 1 and node["type"] == "SELECT_NODE" and len(node["select_list"]) == 1
+    # without our parenthesis: what closes it and opens another would not stand together in a query
+    bare = _parsed(connection, f"SELECT CASE WHEN {text}\nTHEN 1 END")
+    if not alone or bare["error"] or node["from_table"]["type"] != "EMPTY":
+        yield Mistake("it is no condition but a statement of its own")
+        return
+    parts = [*_parts(node["select_list"][0])]
+    found = [*_of_parts(parts, columns, what, texts=texts)]
+    yield from found or _of_values(connection, parts, columns)
+
+
+def _parsed(connection: duckdb.DuckDBPyConnection, query: str) -> dict[str, Any]:
+    row = connection.execute("SELECT json_serialize_sql(?)", [query]).fetchone()
+    tree: dict[str, Any] = json.loads(row[0]) if row else {}
+    return tree
+
+
+def _has_comment(text: str) -> bool:
+    """Tell whether ``--`` or ``/*`` stands outside of texts and quoted names."""
+    quote = ""
+    for sign, following in zip(text, text[1:] + " ", strict=True):
+        if quote:
+            quote = "" if sign == quote else quote
+        elif sign in "'\"":
+            quote = sign
+        elif sign + following in ("--", "/*"):
+            return True
+    return False
+
+
+def _of_parts(
+    parts: list[dict[str, Any]], columns: Mapping[str, str], what: str, *, texts: bool
+) -> Iterator[Mistake]:
+    names = dict.fromkeys(".".join(part["column_names"]) for part in parts if part["class"] == "COLUMN_REF")
+    known = {name.lower() for name in columns}
+    for name in names:
+        if name.lower() not in known:
+            yield Mistake(f'"{name}" is no {what}', name)
+    if not texts and any(_is_text(part) for part in parts):
+        yield Mistake(f"a text has no place in it: compare {what}s with numbers")
+    compare = f"compare {what}s with {'constants' if texts else 'numbers'}"
+    for kind in sorted({part["class"] for part in parts} - _PARTS - {"FUNCTION"}):
+        said = kind.lower().replace("_", " ")
+        yield Mistake(f"a {said} has no place in it: {compare}")
+    called = {part["function_name"].lower() for part in parts if part["class"] == "FUNCTION"}
+    called -= {*_SIGNS, *FUNCTIONS}
+    if called:
+        listed = f"other than {', '.join(FUNCTIONS)}"
+        yield Mistake(f"a function has no place in it {listed}: not {', '.join(sorted(called))}")
+
+
+def _is_text(part: dict[str, Any]) -> bool:
+    """Tell a constant that is a text, as DuckDB 2 says it and as DuckDB 1 does."""
+    if part["class"] != "CONSTANT":
+        return False
+    if "literal" in part:
+        return bool(part["literal"]["kind"] == "STRING")
+    return bool(part["value"]["type"]["id"] == "VARCHAR")
+
+
+def _parts(tree: object) -> Iterator[dict[str, Any]]:
+    """Give every expression in a parsed one, itself included."""
+    if isinstance(tree, dict):
+        if "class" in tree:
+            yield tree
+        # DuckDB 1 has true and false as casts of a text that nobody wrote
+        boolean = tree.get("query_location") == _NOWHERE and tree.get("cast_type", {}).get("id") == "BOOLEAN"
+        tree = [] if boolean else list(tree.values())
+    if isinstance(tree, list):
+        for inner in tree:
+            yield from _parts(inner)
+
+
+def _of_values(
+    connection: duckdb.DuckDBPyConnection, parts: list[dict[str, Any]], columns: Mapping[str, str]
+) -> Iterator[Mistake]:
+    """Compute every part of a condition apart, of a row and of nulls: none hides behind an AND or a CASE."""
+    row = ", ".join(f"CAST({_sample(kind)} AS {kind}) AS {_name(name)}" for name, kind in columns.items())
+    nulls = ", ".join("NULL" for _ in columns)
+    connection.execute("PRAGMA disable_optimizer")
+    connection.execute(f"CREATE TABLE probe AS SELECT {row} UNION ALL SELECT {nulls}")
+    computed = _parsed(connection, "SELECT 1 FROM probe")
+    computed["statements"][0]["node"]["select_list"] = [part for part in parts if part["class"] != "TYPE"]
+    try:
+        text = connection.execute("SELECT json_deserialize_sql(?)", [json.dumps(computed)]).fetchone()
+        result = connection.execute(text[0] if text else "")
+        result.fetchall()
+    except duckdb.Error as error:
+        yield Mistake(f"it is no condition: {str(error).splitlines()[0]}")
+        return
+    kinds = [str(column[1]).lower().replace("_", " ") for column in result.description or ()]
+    if any("tz" in kind or "time zone" in kind for kind in kinds):
+        yield Mistake("a time with a zone has no place in it: times are TIMESTAMP, in UTC")
+    if kinds[0] != "boolean":
+        article = "an" if kinds[0][0] in "aeiou" else "a"
+        yield Mistake(f"it is {article} {kinds[0]}, not true or false: compare it")
+
+
+def _sample(kind: str) -> str:
+    """Return a value of a type, in SQL: a text that is no number and no date, for one may come."""
+    if kind.endswith("[]"):
+        return f"[{_sample(kind[:-2])}]"
+    if kind == "VARCHAR":
+        return "'x'"
+    if kind == "DATE" or kind.startswith("TIMESTAMP"):
+        return "TIMESTAMP '2020-02-29 12:00:00'"
+    numeric = kind == "BOOLEAN" or kind.startswith(("DECIMAL", "DOUBLE", "FLOAT")) or kind.endswith("INT")
+    return "1" if numeric or kind == "INTEGER" else "NULL"
+
+
+def _name(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'
