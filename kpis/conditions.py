@@ -1,7 +1,7 @@
 """Conditions that users write in SQL: true or false of one row, by that row's columns alone.
 
-What could ask for more than the row (subqueries, aggregates, windows, tables, the clock) has no place in one, nor
-has what fails only in a query, once a row comes that it does not suit.
+What could ask for more than the row (subqueries, aggregates, windows, tables, the clock) has no place in one,
+nor has what fails only in a query, once a row comes that it does not suit.
 """
 
 from __future__ import annotations
