@@ -1,0 +1,269 @@
+"""From facts to the rows of a figure: periods, groups, intervals, as the catalogue's words say.
+
+A fact is a dictionary: ``numerator`` and ``denominator``, or ``measure``; the dimensions by name; ``person``
+where persons are counted; and when: ``at``, or ``since`` and ``until`` for what stands, or ``grain`` and
+``period_start`` for a snapshot. All instants are naive UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from math import sqrt
+from typing import Any
+
+from scipy import stats
+
+from reference.figures.world import World
+from reference.model import Row
+from reference.stage_conversion import instant, next_period, period_start, quantile, wilson
+
+Fact = dict[str, Any]
+
+GRAINS = ("day", "week", "month", "quarter", "year")
+
+
+@dataclass(frozen=True)
+class Twin:
+    """A figure as the catalogue says it.
+
+    Attributes:
+        facts: what is counted; of a snapshot, called with the world and each period in turn.
+        kind: count, amount, share, ratio, rate, mean, median, p90 or nps.
+        dimensions: taken one at a time beside the total.
+        numerator_dimensions: what cuts the numerator alone.
+        always: what every row is cut by.
+        grains: which periods the figure has.
+        standing: ``start`` or ``end``: where in a period facts with ``since`` are counted.
+        snapshot: the facts are those of one period.
+        persons: distinct persons count.
+        parts: each fact is in one group of a dimension alone.
+        window: how long after its end a period may still change.
+    """
+
+    facts: Callable[..., Iterable[Fact]]
+    kind: str
+    dimensions: tuple[str, ...] = ()
+    numerator_dimensions: tuple[str, ...] = ()
+    always: tuple[str, ...] = ()
+    grains: tuple[str, ...] = GRAINS
+    standing: str | None = None
+    snapshot: bool = False
+    persons: bool = False
+    parts: bool = True
+    window: timedelta = timedelta(0)
+    window_months: int = 0
+
+
+def rows_of(name: str, twin: Twin, world: World, grains: Iterable[str] = GRAINS) -> list[Row]:
+    """Return the rows of a figure: for each grain, the total and each dimension alone."""
+    facts = [] if twin.snapshot else list(twin.facts(world))
+    rows = []
+    for grain in grains:
+        if grain not in twin.grains:
+            continue
+        if twin.snapshot:
+            facts = [
+                {**fact, "period_start": start}
+                for start in periods(world, grain)
+                for fact in twin.facts(world, start, *bounds(start, grain, world))
+            ]
+        placed = [(start, fact) for fact in facts for start in counted_in(fact, twin, grain, world)]
+        for cut in ((), *((each,) for each in twin.dimensions)):
+            rows += groups(name, twin, world, grain, placed, cut)
+        for cut in twin.numerator_dimensions:
+            rows += groups(name, twin, world, grain, placed, (cut,), shared=True)
+    return rows
+
+
+def groups(
+    name: str,
+    twin: Twin,
+    world: World,
+    grain: str,
+    placed: list[tuple[date, Fact]],
+    cut: tuple[str, ...],
+    *,
+    shared: bool = False,
+) -> list[Row]:
+    """Return the rows of one row set; ``shared``: the cut is of the numerator alone."""
+    names = (*cut, *twin.always)
+    found: dict[tuple[Any, ...], dict[date, list[Fact]]] = {}
+    whole: dict[tuple[Any, ...], dict[date, list[Fact]]] = {}
+    for start, fact in placed:
+        always = tuple(fact.get(each) for each in twin.always)
+        whole.setdefault(always, {}).setdefault(start, []).append(fact)
+        if shared and not fact.get("numerator"):
+            continue
+        values = tuple(fact.get(each) for each in names)
+        found.setdefault(values, {}).setdefault(start, []).append(fact)
+    rows = []
+    for values, of_period in found.items():
+        start = min(of_period)
+        while start <= max(of_period):
+            facts = of_period.get(start, [])
+            of_all = whole[values[len(cut) :]].get(start, []) if shared else facts
+            rows.append(
+                {
+                    "kpi": name,
+                    "grain": grain,
+                    "period_start": start,
+                    "dimensions": list(names) or ["total"],
+                    "dimension_values": [text(value) for value in values] or ["total"],
+                    **figure(twin, facts, of_all),
+                    "additive": twin.kind in ("count", "amount") and twin.parts and not twin.persons,
+                    "mature": over_at(start, grain, twin, world) < world.as_of,
+                }
+            )
+            start = next_period(start, grain)
+    return rows
+
+
+def figure(twin: Twin, facts: list[Fact], of_all: list[Fact]) -> Row:
+    """Return numerator, denominator, value, n and interval of one row.
+
+    Args:
+        twin: the figure.
+        facts: those of the group, which the numerator is taken from.
+        of_all: those that the denominator is taken from.
+    """
+    if twin.kind in ("mean", "median", "p90"):
+        return of_measures(twin.kind, [f["measure"] for f in facts if f["measure"] is not None])
+    numerator, denominator = added(twin, facts, "numerator"), added(twin, of_all, "denominator")
+    if twin.kind in ("count", "amount"):
+        n = numerator if twin.kind == "count" else len(facts)
+        return row(numerator, None, numerator, n)
+    value = Fraction(numerator) / Fraction(denominator) if denominator else None
+    low, high = None, None
+    if denominator and twin.kind == "share":
+        low, high = wilson(int(numerator), int(denominator))
+        assert low is not None and high is not None
+        low, high = max(low, 0.0), min(high, 1.0)
+    if denominator and twin.kind == "rate":
+        low, high = (end / float(denominator) for end in poisson(int(numerator)))
+    if denominator and twin.kind == "nps":
+        n = int(denominator)
+        value = Fraction(100) * value
+        plus = sum(fact["numerator"] == 1 for fact in facts) / n
+        minus = sum(fact["numerator"] == -1 for fact in facts) / n
+        half = 1.959964 * 100 * sqrt(max(0.0, plus + minus - (plus - minus) ** 2) / n)
+        low, high = float(value) - half, float(value) + half
+    return row(numerator, denominator, value, denominator, low, high)
+
+
+def of_measures(kind: str, measures: list[Any]) -> Row:
+    """Return the figures of a mean, median or 90th percentile."""
+    n = len(measures)
+    if kind != "mean":
+        value = quantile(sorted(map(float, measures)), 0.5 if kind == "median" else 0.9)
+        return row(None, n, value, n)
+    total = sum(map(exact, measures), Fraction(0))
+    if n == 0:
+        return row(total, 0, None, 0)
+    mean = total / n
+    low, high = None, None
+    if n >= 2:
+        deviation = sqrt(sum((exact(each) - mean) ** 2 for each in measures) / (n - 1))
+        half = float(stats.t.ppf(0.975, n - 1)) * deviation / sqrt(n)
+        low, high = float(mean) - half, float(mean) + half
+    return row(total, n, mean, n, low, high)
+
+
+def row(
+    numerator: Any, denominator: Any, value: Any, n: Any, low: float | None = None, high: float | None = None
+) -> Row:
+    """Return the columns as floats, null for null; ``n`` is a whole number."""
+    return {
+        "numerator": None if numerator is None else float(numerator),
+        "denominator": None if denominator is None else float(denominator),
+        "value": None if value is None else float(value),
+        "n": int(n),
+        "low": low,
+        "high": high,
+    }
+
+
+def added(twin: Twin, facts: list[Fact], column: str) -> Fraction | int:
+    """Return the sum of a column, or how many distinct persons it is true of."""
+    if not twin.persons:
+        return sum((exact(fact.get(column)) for fact in facts), Fraction(0))
+    if column == "denominator":
+        return len({fact["person"] for fact in facts})
+    return len({fact["person"] for fact in facts if fact["numerator"]})
+
+
+def exact(number: Any) -> Fraction:
+    """Return a number as a fraction, so that no sum depends on order; nothing counts 0."""
+    return Fraction(number) if isinstance(number, int | float | Decimal | Fraction) else Fraction(0)
+
+
+def poisson(count: int) -> tuple[float, float]:
+    """Return the ends of the exact 95 % interval of a count."""
+    low = float(stats.chi2.ppf(0.025, 2 * count)) / 2 if count else 0.0
+    return low, float(stats.chi2.ppf(0.975, 2 * count + 2)) / 2
+
+
+def text(value: Any) -> str | None:
+    """Return a dimension's value as the product writes it."""
+    if value is None or isinstance(value, str):
+        return value
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def counted_in(fact: Fact, twin: Twin, grain: str, world: World) -> list[date]:
+    """Return the periods that a fact counts in; none for what is not yet, or has no instant."""
+    if twin.snapshot:
+        return [fact["period_start"]]
+    if fact.get("since") is None:
+        known = fact.get("at") is not None and fact["at"] <= world.as_of
+        return [period_start(fact["at"], grain, world.options)] if known else []
+    if fact["since"] > world.as_of:
+        return []
+    stood = []
+    start = period_start(fact["since"], grain, world.options)
+    while instant(start, world.options) <= world.as_of:
+        if stands_in(fact, start, grain, twin, world):
+            stood.append(start)
+        elif stood:
+            break
+        start = next_period(start, grain)
+    return stood
+
+
+def stands_in(fact: Fact, start: date, grain: str, twin: Twin, world: World) -> bool:
+    """Say whether a fact stands at a period's end or start; at the instant where the end is still to come."""
+    until = fact["until"] if fact["until"] is not None and fact["until"] <= world.as_of else None
+    if twin.standing == "start":
+        begins = instant(start, world.options)
+        return fact["since"] <= begins and (until is None or begins < until)
+    ends = instant(next_period(start, grain), world.options)
+    return fact["since"] < ends and (until is None or ends <= until)
+
+
+def periods(world: World, grain: str) -> list[date]:
+    """Return every period from the first touchpoint's to that of the instant."""
+    if not world.touchpoints:
+        return []
+    start = period_start(min(t["occurred_at"] for t in world.touchpoints), grain, world.options)
+    found = []
+    while instant(start, world.options) <= world.as_of:
+        found.append(start)
+        start = next_period(start, grain)
+    return found
+
+
+def bounds(start: date, grain: str, world: World) -> tuple[datetime, datetime]:
+    """Return when a period begins and when the next one does."""
+    return instant(start, world.options), instant(next_period(start, grain), world.options)
+
+
+def over_at(start: date, grain: str, twin: Twin, world: World) -> datetime:
+    """Return when nothing can change a period's rows any more."""
+    ends = instant(next_period(start, grain), world.options)
+    month = ends.month - 1 + twin.window_months
+    year, month = ends.year + month // 12, month % 12 + 1
+    last = (date(year + month // 12, month % 12 + 1, 1) - timedelta(days=1)).day
+    return ends.replace(year=year, month=month, day=min(ends.day, last)) + twin.window
