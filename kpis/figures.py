@@ -1,0 +1,429 @@
+"""From the record of a figure to its SQL: counted, cut into periods, and given its interval."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from importlib import resources
+from string import Template
+from typing import Any
+
+from parcours.kpis.scope import Scope
+from parcours.schemas.config import Kpi
+from parcours.schemas.figure import GRAINS, INPUTS, WITHOUT_DENOMINATOR, Figure
+from parcours.schemas.literal import literal
+
+COLUMNS = {
+    "kpi": "Name of the figure.",
+    "grain": "day, week, month, quarter or year, in the configured time zone; filter on it.",
+    "period_start": "First day of the period.",
+    "dimensions": "What the rows are cut by, [total] where by nothing; filter on it.",
+    "dimension_values": "The values of dimensions, in their order; null for null.",
+    "numerator": "What is counted; null for a median or a 90th percentile.",
+    "denominator": "Of what; null for a count or an amount.",
+    "value": "The figure in its unit; null where the denominator is 0.",
+    "n": "How many counted things the value rests on.",
+    "low": "Lower end of the 95 % interval; null where the figure has none.",
+    "high": "Upper end of the 95 % interval; null where the figure has none.",
+    "additive": "Whether the groups of a dimension add up to the total.",
+    "mature": "True where nothing that is still to come changes the row any more.",
+    "incomplete_sources": "Sources that declare expected_every and delivered nothing past the period's end.",
+    "target": "The target for value; null where none is set.",
+    "options": "The options, as JSON.",
+    "definition": "MD5 of formula and options: rows with equal ones are comparable.",
+}
+"""The columns that the rows of every figure have, with their meaning."""
+
+TOTAL = ("total",)
+"""The row set that is cut by nothing."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What figures are computed with, whatever is asked.
+
+    Attributes:
+        kpi: periods and options.
+        roles: those that the taxonomy gives to event types.
+        expected: names of the sources of touchpoints that declare ``expected_every``.
+    """
+
+    kpi: Kpi = field(default_factory=Kpi)
+    roles: frozenset[str] = frozenset()
+    expected: tuple[str, ...] = ()
+
+
+def row_sets(figure: Figure) -> list[tuple[str, ...]]:
+    """Return the row sets that a figure has unasked: the total, and each of its dimensions alone."""
+    return [TOTAL, *((name,) for name in (*figure.dimensions, *figure.numerator_dimensions))]
+
+
+def lacking(figure: Figure, setting: Setting) -> list[str]:
+    """Return the roles and options that a figure needs and the config does not give."""
+    return [
+        need
+        for need in figure.needs
+        if (need.startswith("role:") and need[5:] not in setting.roles)
+        or (need.startswith("option:") and not getattr(setting.kpi, need[7:]))
+    ]
+
+
+def query(
+    name: str,
+    figure: Figure,
+    scope: Scope,
+    setting: Setting,
+    *,
+    grains: Sequence[str] = GRAINS,
+    sets: Sequence[tuple[str, ...]] | None = None,
+) -> str:
+    """Return the SELECT of a figure's rows, with the columns of ``COLUMNS``.
+
+    Args:
+        name: the figure's.
+        figure: its record.
+        scope: the instant, and to what the figure is limited.
+        setting: what it is computed with.
+        grains: which; those that the figure does not have are left out.
+        sets: the names that each row set is crossed by; default: ``row_sets``.
+    """
+    cut_by = [_crossed(names, figure) for names in (sets or row_sets(figure))]
+    width = max(map(len, cut_by))
+    keys = [f"v{place + 1}" for place in range(width)]
+    facts = Template(figure.rows.strip()).substitute(_as_sql(figure, setting.kpi))
+    told = json.dumps(_told(figure, scope, setting.kpi), ensure_ascii=False, sort_keys=True)
+    formula = json.dumps([name, figure.kind, figure.standing, figure.snapshot, facts, told])
+    sums = _sums(figure)
+    value, n, low, high = _VALUES[figure.kind]
+    words = {
+        "relations": ",\n".join(scope.relations(facts)),
+        "grains": ", ".join(_GRAIN_ROWS[grain] for grain in figure.grains if grain in grains),
+        "last_period": _period_of("until", setting.kpi),
+        "sets": ", ".join(
+            f"({number}, [{', '.join(map(literal, names))}])" for number, names in enumerate(cut_by)
+        ),
+        "facts": facts,
+        "name": literal(name),
+        "keys": ", ".join(keys),
+        "cut": ", ".join(_cut(place, cut_by) for place in range(width)),
+        "sums": ", ".join(_counted(name, sum_, figure) for name, sum_ in sums.items()),
+        "filled": ", ".join(_filled(name, figure) for name in sums),
+        "shared": _shared(figure, cut_by),
+        "ends_at": f"timezone('UTC', timezone('{setting.kpi.time_zone}', period + step))",
+        "numerator": _NUMERATORS.get(figure.kind, "numerator::DOUBLE"),
+        "denominator": _DENOMINATORS.get(figure.kind, "denominator::BIGINT"),
+        "value": value,
+        "n": n,
+        "low": low,
+        "high": high,
+        "additive": str(figure.additive).lower(),
+        "window": figure.window,
+        "options": literal(told),
+        "definition": hashlib.md5(formula.encode(), usedforsecurity=False).hexdigest(),
+        "target_dimension": _target_dimension(width),
+        "available": _available(figure, setting),
+        **_timing(figure, sums, setting.kpi),
+        **_deliveries(setting),
+    }
+    template = resources.files(__package__).joinpath("figure.sql").read_text("utf-8")
+    return Template(template).substitute(words)
+
+
+def _crossed(names: tuple[str, ...], figure: Figure) -> tuple[str, ...]:
+    return (*(() if names == TOTAL and figure.always else names), *figure.always)
+
+
+def _as_sql(figure: Figure, kpi: Kpi) -> dict[str, str]:
+    """Return what the rows may name with a dollar: the time zone, and the figure's options."""
+    return {"time_zone": kpi.time_zone, **{name: _constant(getattr(kpi, name)) for name in figure.options}}
+
+
+def _constant(value: Any) -> str:
+    if isinstance(value, timedelta):
+        return f"INTERVAL '{value.total_seconds():.0f} seconds'"
+    if isinstance(value, Mapping):
+        return f"MAP {{{', '.join(f'{literal(key)}: {item}' for key, item in value.items())}}}"
+    return literal(value) if isinstance(value, str) else str(value if value is not None else "NULL")
+
+
+def _told(figure: Figure, scope: Scope, kpi: Kpi) -> dict[str, Any]:
+    """Return the options that a row states: those that change what is counted."""
+    asked = {"where": scope.where, "segment": scope.segment, "consent": scope.consent}
+    window = None if figure.window.startswith("0 ") else figure.window
+    return {
+        "time_zone": kpi.time_zone,
+        "week_start": kpi.week_start,
+        **{name: value for name, value in {**asked, "window": window}.items() if value},
+        **kpi.model_dump(mode="json", include=set(figure.options)),
+    }
+
+
+_GRAIN_ROWS = {
+    "day": "('day', INTERVAL 1 DAY)",
+    "week": "('week', INTERVAL 7 DAY)",
+    "month": "('month', INTERVAL 1 MONTH)",
+    "quarter": "('quarter', INTERVAL 3 MONTH)",
+    "year": "('year', INTERVAL 1 YEAR)",
+}
+
+
+def _period_of(instant: str, kpi: Kpi) -> str:
+    """Return SQL for the first day of the period, of the grain at hand, that an instant falls in."""
+    local = f"timezone('{kpi.time_zone}', timezone('UTC', {instant}))"
+    if kpi.week_start == "monday":
+        return f"date_trunc(grain, {local})::DATE"
+    # date_trunc's weeks begin on Monday: a day later, a Sunday falls into the week that it begins
+    shift = "CASE grain WHEN 'week' THEN 1 ELSE 0 END"
+    return f"(date_trunc(grain, {local} + to_days({shift}))::DATE - {shift})"
+
+
+def _sums(figure: Figure) -> dict[str, str]:
+    """Return what is summed up in each group and period, as aggregates over the rows."""
+    if figure.persons:
+        of_whom = {"denominator": "count(DISTINCT person)"} if figure.kind == "share" else {}
+        return {"numerator": "count(DISTINCT person) FILTER (numerator)", **of_whom}
+    return _SUMS[figure.kind]
+
+
+_PAIR = {"numerator": "sum(numerator)", "denominator": "sum(denominator)"}
+_SUMS = {
+    "count": {"numerator": "sum(numerator)"},
+    "amount": {"numerator": "sum(numerator)", "counted": "count(numerator)"},
+    "share": _PAIR,
+    "rate": _PAIR,
+    "ratio": {**_PAIR, "counted": "count(nullif(denominator, 0))"},
+    "nps": {
+        **_PAIR,
+        "promoters": "count(nullif(numerator > 0, false))",
+        "detractors": "count(nullif(numerator < 0, false))",
+    },
+    "mean": {
+        "numerator": "sum(measure)",
+        "denominator": "count(measure)",
+        "squares": "sum(measure * measure)",
+    },
+    "median": {"middle": "quantile_cont(measure, 0.5)", "denominator": "count(measure)"},
+    "p90": {"middle": "quantile_cont(measure, 0.9)", "denominator": "count(measure)"},
+}
+
+_NUMERATORS = {
+    **dict.fromkeys(("count", "share", "rate", "nps"), "numerator::BIGINT"),
+    "amount": "numerator::DECIMAL(38, 4)",
+    **dict.fromkeys(("median", "p90"), "CAST(NULL AS DOUBLE)"),
+}
+_DENOMINATORS = {
+    **dict.fromkeys(WITHOUT_DENOMINATOR, "CAST(NULL AS BIGINT)"),
+    **dict.fromkeys(("ratio", "rate"), "denominator::DOUBLE"),
+}
+
+_NONE = "CAST(NULL AS DOUBLE)"
+_QUOTIENT = "numerator::DOUBLE / nullif(denominator::DOUBLE, 0)"
+_MEAN_MARGIN = (
+    "t_975((denominator - 1)::BIGINT) * sqrt(greatest(0, ("
+    "squares::DOUBLE - numerator::DOUBLE ** 2 / nullif(denominator, 0)"
+    ") / nullif(denominator - 1, 0)) / nullif(denominator, 0))"
+)
+_NPS_MARGIN = "nps_margin(promoters, detractors, denominator)"
+_VALUES = {
+    "count": ("numerator::DOUBLE", "numerator", _NONE, _NONE),
+    "amount": ("numerator::DOUBLE", "counted", _NONE, _NONE),
+    "share": (
+        _QUOTIENT, "denominator", "wilson_low(numerator, denominator)", "wilson_high(numerator, denominator)",
+    ),
+    "ratio": (_QUOTIENT, "counted", _NONE, _NONE),
+    "rate": (
+        _QUOTIENT,
+        "denominator",
+        "poisson_low(numerator) / nullif(denominator, 0)",
+        "poisson_high(numerator) / nullif(denominator, 0)",
+    ),
+    "mean": (_QUOTIENT, "denominator", f"{_QUOTIENT} - {_MEAN_MARGIN}", f"{_QUOTIENT} + {_MEAN_MARGIN}"),
+    "median": ("middle", "denominator", _NONE, _NONE),
+    "p90": ("middle", "denominator", _NONE, _NONE),
+    "nps": (
+        f"100 * {_QUOTIENT}",
+        "denominator",
+        f"100 * {_QUOTIENT} - {_NPS_MARGIN}",
+        f"100 * {_QUOTIENT} + {_NPS_MARGIN}",
+    ),
+}  # fmt: skip
+"""By kind: value, n, low and high."""
+
+
+def _timing(figure: Figure, sums: Mapping[str, str], kpi: Kpi) -> dict[str, str]:
+    """Return the words that say in which periods a row counts."""
+    words = {
+        "periods": "",
+        "first_period": "",
+        "carried": "",
+        "materialized": "NOT MATERIALIZED",
+        "moves": _FLOW,
+        "excluded": "moved_at",
+        "period": _period_of("moved_at", kpi),
+        "with_grains": "CROSS JOIN grains",
+        "stood": "",
+        "from_period": "period_start",
+        "last_of_group": "period_start",
+        "counts": "",
+    }
+    first = f", (SELECT {_period_of('min(occurred_at)', kpi)} FROM touchpoints) AS first_period"
+    if figure.snapshot:
+        return words | {
+            "first_period": first,
+            "periods": _PERIODS.format(zone=kpi.time_zone),
+            "moves": "moves AS (FROM facts),",
+            "excluded": "grain, period_start",
+            "period": "moves.period_start",
+            "with_grains": "JOIN grains USING (grain)",
+        }
+    if not figure.standing:
+        return words
+    at_start = figure.standing == "start"
+    # what stands from within a period on is first met at the start of the next; what ends with a period ends in it
+    moved_at = (
+        "CASE WHEN stood_from IS NULL THEN moved_at ELSE moved_at - INTERVAL 1 MICROSECOND END"
+        if at_start
+        else "moved_at"
+    )
+    period = _period_of(moved_at, kpi)
+    starts_at = f"timezone('UTC', timezone('{kpi.time_zone}', {period}::TIMESTAMP))"
+    stands = " OR ".join(f"stood_{name} <> 0" for name in sums)
+    return words | {
+        "first_period": first,
+        "carried": "first_period,",
+        "materialized": "MATERIALIZED",
+        "moves": _standing_moves(figure),
+        "excluded": "moved_at, stood_from",
+        "counts": f"WHERE stands OR stood_from IS NULL OR stood_from <= {starts_at}" if at_start else "",
+        "period": f"CASE WHEN stands THEN ({period} + step)::DATE ELSE {period} END" if at_start else period,
+        "stood": "".join(f"sum(moved_{name}) OVER following AS stood_{name}, " for name in sums),
+        # what was before the first touchpoint is known of those alone who were still there
+        "from_period": "greatest(period_start, first_period)",
+        "last_of_group": f"CASE WHEN {stands} THEN last_period ELSE period_start END",
+    }
+
+
+_PERIODS = """periods AS (
+    SELECT
+        grain, period_start, timezone('UTC', timezone('{zone}', period_start::TIMESTAMP)) AS starts_at,
+        least(timezone('UTC', timezone('{zone}', period_start + step)), until) AS ends_at
+    FROM (
+        SELECT
+            grain,
+            step,
+            unnest(generate_series(first_period::TIMESTAMP, last_period::TIMESTAMP, step))::DATE AS period_start
+        FROM grains
+    ) CROSS JOIN instant
+),"""
+
+_FLOW = """moves AS (
+    SELECT facts.*, counted_at AS moved_at FROM facts CROSS JOIN instant WHERE counted_at <= instant.until
+),"""
+
+
+def _standing_moves(figure: Figure) -> str:
+    """Return SQL of what a standing row adds where: the sum of its moves up to a period is what stands there.
+
+    A row that stands and is counted too, as a contract that ended, adds its numerator where it is counted and
+    its denominator where it stands.
+    """
+    counted, stands = "", ""
+    if "measure" not in figure.rows and figure.kind not in WITHOUT_DENOMINATOR:
+        counted = "REPLACE (CASE WHEN since IS NULL THEN denominator END AS denominator)"
+    if "measure" not in figure.rows:
+        stands = "REPLACE (CASE WHEN counted_at IS NULL THEN numerator END AS numerator)"
+    row = "facts.* EXCLUDE (counted_at, since, until)"
+    return f"""moves AS (
+    SELECT 1 AS sign, false AS stands, counted_at AS moved_at, since AS stood_from, {row} {counted}
+    FROM facts CROSS JOIN instant WHERE counted_at <= instant.until
+    UNION ALL BY NAME
+    SELECT 1 AS sign, true AS stands, since AS moved_at, since AS stood_from, {row} {stands}
+    FROM facts CROSS JOIN instant WHERE since <= instant.until
+    UNION ALL BY NAME
+    SELECT -1 AS sign, true AS stands, facts.until AS moved_at, since AS stood_from, {row} {stands}
+    FROM facts CROSS JOIN instant WHERE facts.until <= instant.until
+),"""
+
+
+def _counted(name: str, sum_: str, figure: Figure) -> str:
+    if not figure.standing:
+        return f"{sum_} AS {name}"
+    kinds = [f"coalesce({sum_} FILTER ({condition}), 0)" for condition in
+             ("NOT stands", "stands AND sign > 0", "stands AND sign < 0")]  # fmt: skip
+    return f"{kinds[0]} AS flow_{name}, {kinds[1]} - {kinds[2]} AS moved_{name}"
+
+
+def _filled(name: str, figure: Figure) -> str:
+    own = f"flow_{name}" if figure.standing else name
+    if name == "middle":
+        return "CASE WHEN period = period_start THEN middle END AS middle"
+    stood = f" + stood_{name}" if figure.standing else ""
+    return f"CASE WHEN period = period_start THEN coalesce({own}, 0) ELSE 0 END{stood} AS {name}"
+
+
+def _cut(place: int, cut_by: Sequence[tuple[str, ...]]) -> str:
+    cases = "".join(
+        f" WHEN {number} THEN {_value_of(names[place])}"
+        for number, names in enumerate(cut_by)
+        if place < len(names)
+    )
+    return f"CASE set_number{cases} END AS v{place + 1}"
+
+
+def _value_of(name: str) -> str:
+    return "'total'" if name in TOTAL else f'moves."{name}"::VARCHAR'
+
+
+def _shared(figure: Figure, cut_by: Sequence[tuple[str, ...]]) -> str:
+    """Return how the denominator becomes the whole period's where a dimension cuts the numerator alone."""
+    cases = []
+    for number, names in enumerate(cut_by):
+        if set(names) & set(figure.numerator_dimensions):
+            kept = [
+                f"v{place + 1}" for place, name in enumerate(names) if name not in figure.numerator_dimensions
+            ]
+            by = ", ".join(("grain", "set_number", "period", *kept))
+            cases.append(f" WHEN {number} THEN sum(denominator) OVER (PARTITION BY {by})")
+    return f"REPLACE (CASE set_number{''.join(cases)} ELSE denominator END AS denominator)" if cases else ""
+
+
+def _deliveries(setting: Setting) -> dict[str, str]:
+    """Return the words that say which sources have not delivered past a period's end."""
+    if not setting.expected:
+        return {"delivered": "", "with_delivered": "", "incomplete": "[]::VARCHAR[]"}
+    names = ", ".join(map(literal, setting.expected))
+    return {
+        "delivered": f"""delivered AS (
+    SELECT list({{name: name, newest: newest}} ORDER BY name) AS deliveries
+    FROM (SELECT unnest([{names}]) AS name)
+    LEFT JOIN (SELECT source_name AS name, max(occurred_at) AS newest FROM touchpoints GROUP BY source_name)
+        USING (name)
+),""",
+        "with_delivered": "CROSS JOIN delivered",
+        "incomplete": "list_transform(list_filter(deliveries, lambda d: coalesce(d.newest < ended_at, true)), "
+        "lambda d: d.name)",
+    }
+
+
+def _target_dimension(width: int) -> str:
+    """Return SQL for how a target names the row's dimensions: total, or channel=site,product=auto."""
+    pairs = [f"dimensions[{place}] || '=' || v{place}" for place in range(1, width + 1)]
+    cases = "".join(
+        f" WHEN {number} THEN {' || chr(44) || '.join(pairs[:number])}" for number in range(1, width + 1)
+    )
+    return f"CASE WHEN dimensions = ['total'] THEN 'total' ELSE CASE len(dimensions){cases} END END"
+
+
+def _available(figure: Figure, setting: Setting) -> str:
+    if lacking(figure, setting):
+        return "false"
+    inputs = [need for need in figure.needs if need in INPUTS]
+    return " AND ".join(f"EXISTS (FROM {input_relation(need)})" for need in inputs) or "true"
+
+
+def input_relation(need: str) -> str:
+    """Return the relation that has rows where an input was loaded."""
+    return need if need == "contracts" else f"ref_{need}"
