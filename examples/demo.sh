@@ -19,8 +19,9 @@ ask() {
 run init
 run simulate --events "$2" --seed 1 --format json --out touchpoints
 
-# what the simulator writes beside its touchpoints: who the customers are, what they hold, ids of another name
-for input in customers contracts aliases; do
+# what the simulator writes beside its touchpoints: who the customers are, what they hold, ids of another name,
+# what was spent on marketing, events held, what institutes measure, what the board wants
+for input in customers contracts aliases spend events_held indicators targets; do
     cat >> parcours.toml <<END
 
 [[source]]

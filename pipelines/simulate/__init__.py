@@ -3,8 +3,8 @@
 Reads in this order: ``words`` and ``rows`` (what an event is made of), ``population``, ``acquisition``,
 ``portfolio``, ``relationship`` and ``behaviour`` (what people do), ``copies`` and ``faults`` (what the log
 does to it), ``fields``, ``text_records`` and ``avro_records`` (how it is written), ``files`` and ``topic``
-(where to), ``references`` and ``spend`` (what is known beside it), ``manifest`` (what is said about it),
-``run`` (the flow).
+(where to), ``references`` and ``steering`` (what is known beside it), ``planted`` and ``manifest`` (what is
+said about it), ``run`` (the flow).
 
 Lives here: what the insurer's people do, and how it is written.
 May import ``parcours.schemas``: it shares no code with what reads its records, so that each checks the other.

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from parcours.pipelines.simulate.faults import Fault
+from parcours.pipelines.simulate.planted import Planted, Truths
 from parcours.pipelines.simulate.rows import NO_AMOUNT, NONE, STAGE_OF, Rows
 from parcours.pipelines.simulate.text_records import iso
 from parcours.pipelines.simulate.words import WORDS, taxonomy
@@ -30,7 +31,7 @@ class Manifest:
     ``over_limit_devices`` those beyond it. ``profiles`` counts persons as the identity rules see them.
     ``amounts`` is currency → money role → exact decimal text. ``parts`` counts records per file or partition.
     ``references`` is reference input → count → rows: see ``references.ReferenceFiles``; events and persons
-    are counted without regard to them.
+    are counted without regard to them. ``planted`` is what figures must come to: see ``planted``.
     """
 
     arguments: dict[str, Any]
@@ -58,6 +59,7 @@ class Manifest:
     last_at: str = ""
     parts: dict[str, int] = field(default_factory=dict)
     references: dict[str, dict[str, int]] = field(default_factory=dict)
+    planted: Planted = field(default_factory=dict)
 
     def write(self, path: Path) -> None:
         """Write it as JSON."""
@@ -73,8 +75,9 @@ class Manifest:
 class Tally:
     """Counts chunk by chunk. People and devices never straddle two chunks, so their counts add up."""
 
-    def __init__(self, arguments: dict[str, Any], faults: Sequence[Fault]) -> None:
+    def __init__(self, arguments: dict[str, Any], faults: Sequence[Fault], truths: Truths) -> None:
         self._manifest = Manifest(arguments)
+        self._truths = truths
         self._faults = faults
         self._kinds = np.zeros(len(faults), np.int64)
         self._counts = {name: np.zeros(len(WORDS[name]), np.int64) for name in ("event_type", "channel")}
@@ -101,6 +104,7 @@ class Tally:
         self._first = min(self._first, int(events["occurred"].min()))
         self._last = max(self._last, int(events["occurred"].max()))
         self._add_people(events)
+        self._truths.add(events)
 
     def _add_people(self, events: Rows) -> None:
         found, known, device = self._manifest, events["known"], events["device"]
@@ -124,7 +128,7 @@ class Tally:
     def finish(self, parts: dict[str, int], references: dict[str, dict[str, int]]) -> Manifest:
         """Return the manifest, given the records per file or partition, and the rows of reference inputs."""
         found = self._manifest
-        found.parts, found.references = parts, references
+        found.parts, found.references, found.planted = parts, references, self._truths.as_planted()
         found.broken = int(self._kinds.sum())
         for fault, count in zip(self._faults, self._kinds.tolist(), strict=True):
             found.reason_of_kind[fault.kind] = fault.reason

@@ -1,8 +1,9 @@
-"""What the insurer knows beside its touchpoints: its customers, their contracts, and ids of another name.
+"""What the insurer knows beside its touchpoints: customers, their contracts, ids of another name, figures.
 
-The three files are true to the events: a contract that was signed in the two years is effective from the day
+The files are true to the events: a contract that was signed in the two years is effective from the day
 that its signature names, one that ended ends on the day of its termination, and one that was signed before
-the two years is known from here alone. Some rows are broken on purpose.
+the two years is known from here alone, and at least as many people came to events as said so. Some rows are
+broken on purpose.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from parcours.pipelines.simulate import steering
 from parcours.pipelines.simulate.acquisition import YEAR
 from parcours.pipelines.simulate.behaviour import Chunk
 from parcours.pipelines.simulate.fields import anonymous_ids, customer_ids
+from parcours.pipelines.simulate.planted import Truths
 from parcours.pipelines.simulate.rows import NONE, Ints, Rows
 from parcours.pipelines.simulate.words import DATES, DAY, END, START, WORDS, code
 
@@ -45,6 +48,10 @@ COLUMNS = {
         "valid_from",
     ),
     "aliases": ("id_type", "id", "customer_id", "valid_from"),
+    "spend": ("day", "campaign", "channel", "amount", "currency", "valid_from"),
+    "events_held": ("event", "date", "channel", "headcount"),
+    "indicators": ("name", "month", "value"),
+    "targets": ("kpi", "dimension", "period", "value", "direction"),
 }
 """The files' columns, named as parcours names its fields."""
 
@@ -52,6 +59,10 @@ _BROKEN = {
     "contracts": ({"customer_id": ""}, {"effective_from": "2024-02-30"}, {"annual_premium": "n/a"}),
     "customers": ({"customer_id": ""}, {"birth_year": "unknown"}, {"member_since": "00/00/0000"}),
     "aliases": ({"customer_id": ""}, {"id_type": "loyalty_card"}, {"id": ""}),
+    "spend": ({"amount": "n/a"}, {"day": "2024-02-30"}, {"currency": "euro"}),
+    "events_held": ({"headcount": "-5"}, {"date": "soon"}, {"event": ""}),
+    "indicators": ({"value": "high"}, {"month": "2024-13"}),
+    "targets": ({"period": "2025-Q5"}, {"direction": "sideways"}, {"dimension": "email"}),
 }  # fmt: skip
 """Per file, the ways in which a row is broken: what stands in it instead."""
 
@@ -63,16 +74,21 @@ _STREAM = 2
 """Keeps this generator apart from those that draw a chunk's events (none) and spoil them (1)."""
 
 
+_ATTENDED = [code("event_type", name) for name in ("public_event_attended", "meeting_attended")]
+
+
 class ReferenceFiles:
-    """Writes the three files, chunk by chunk of people; ``counts`` says what each of them has.
+    """Writes the files, chunk by chunk of people and at last the figures; ``counts`` says what each has.
 
     ``rows`` counts all rows of a file and ``broken`` those broken on purpose; ``known_only_here`` counts
     contracts without a signature among the events, ``devices`` aliases of devices that never logged in.
     """
 
-    def __init__(self, folder: Path, seed: int, broken: float) -> None:
+    def __init__(self, folder: Path, seed: int, broken: float, truths: Truths) -> None:
         self._seed = seed
         self._broken = broken
+        self._truths = truths
+        self._attended = np.zeros(len(steering.MONTHS), np.int64)
         self._files = ExitStack()
         self.counts = {name: {"rows": 0, "broken": 0} for name in COLUMNS}
         self.counts["contracts"]["known_only_here"] = 0
@@ -109,6 +125,33 @@ class ReferenceFiles:
         customers = np.unique(held.who[chosen])
         self._write("customers", _customers(chunk, chosen, customers, rng))
         self._write("aliases", self._aliases(customers + first, events, rng))
+        self._truths.count("members", len(np.unique(held.who[chosen][chunk.until[chosen] >= END])))
+        came = events["occurred"][np.isin(events["event_type"], _ATTENDED)].astype("datetime64[us]")
+        month = (came.astype("datetime64[M]") - steering.MONTHS[0]).astype(np.int64)
+        self._attended += np.bincount(month, minlength=len(self._attended))
+
+    def finish(self, records: int) -> None:
+        """Write what marketing and the board know, once all people are known.
+
+        Args:
+            records: how many are written in all: spend grows with them.
+        """
+        self._write("spend", self._spend(records))
+        self._write("events_held", self._events_held())
+        self._write("indicators", steering.indicators(self._seed))
+        self._write("targets", steering.targets(self._seed))
+
+    def _spend(self, records: int) -> Iterator[dict[str, Any]]:
+        for row, cents, newest in steering.spend(self._seed, records):
+            if newest:
+                self._truths.pay("spend", cents, currency=row["currency"])
+            yield row | {"amount": f"{cents / 100:.2f}"}
+
+    def _events_held(self) -> Iterator[dict[str, Any]]:
+        for row in steering.events_held(self._seed, self._attended):
+            self._truths.count("events_held", 1)
+            self._truths.count("event_attendance", row["headcount"])
+            yield row
 
     def _write(self, name: str, rows: Iterator[dict[str, Any]]) -> None:
         counts, writer = self.counts[name], self._writers[name]

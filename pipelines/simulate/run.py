@@ -23,9 +23,9 @@ from parcours.pipelines.simulate.faults import Fault, faults
 from parcours.pipelines.simulate.fields import Encoder, as_record, encode
 from parcours.pipelines.simulate.files import AVRO_CODECS, LINE_SUFFIXES, FileSink
 from parcours.pipelines.simulate.manifest import Manifest, Tally
+from parcours.pipelines.simulate.planted import Truths
 from parcours.pipelines.simulate.references import ReferenceFiles
 from parcours.pipelines.simulate.rows import NONE, ROW, Rows
-from parcours.pipelines.simulate.spend import write_spend
 from parcours.pipelines.simulate.text_records import CsvLines, JsonLines, csv_record, json_record
 from parcours.pipelines.simulate.words import END, START
 
@@ -89,9 +89,10 @@ def simulate(
         events: records written in all: distinct good events, duplicates and broken ones together.
         seed: not negative.
         format: json, csv or avro-file to files; json, avro, avro-confluent or avro-single-object to a topic.
-        out: a folder without earlier output. It receives the files, the reference inputs ``contracts.csv``,
-            ``customers.csv``, ``aliases.csv`` and ``spend.csv``, ``manifest.json``, and for a topic's Avro
-            formats ``schemas/1.avsc``. Needed for files and for avro-confluent.
+        out: a folder without earlier output. It receives the files, the reference inputs as CSV
+            (``contracts``, ``customers``, ``aliases``, ``spend``, ``events_held``, ``indicators``,
+            ``targets``), ``manifest.json``, and for a topic's Avro formats ``schemas/1.avsc``. Needed for
+            files and for avro-confluent.
         files: how many files of equal size.
         bootstrap: the broker, ``host:port``; with ``topic``, records go there instead of to files.
         topic: the topic.
@@ -140,7 +141,8 @@ def simulate(
     kinds = faults(format, topic=topic is not None)
     bad, twice = round(events * broken), round(events * duplicates)
     quota = Quota(events - bad - twice, twice - twice // 7, twice // 7, bad)
-    tally = Tally(arguments, kinds)
+    truths = Truths()
+    tally = Tally(arguments, kinds, truths)
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
     references: ReferenceFiles | None = None
@@ -162,7 +164,7 @@ def simulate(
         with ExitStack() as held:
             folder = held.enter_context(tempfile.TemporaryDirectory(prefix="parcours-simulate-"))
             if out is not None:
-                references = held.enter_context(ReferenceFiles(out, seed, broken))
+                references = held.enter_context(ReferenceFiles(out, seed, broken, truths))
             for rows in _in_order_of_arrival(
                 quota,
                 seed,
@@ -176,13 +178,14 @@ def simulate(
                 written += len(rows)
                 if on_progress is not None:
                     on_progress(written)
+            if references is not None:
+                references.finish(events)
         sink.close()
     except BaseException:
         sink.abandon()
         raise
     manifest = tally.finish(sink.parts, references.counts if references else {})
     if out is not None:
-        write_spend(out / "spend.csv", seed, events)
         manifest.write(out / "manifest.json")
     return manifest
 

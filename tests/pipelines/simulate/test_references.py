@@ -2,17 +2,22 @@
 
 import csv
 import json
+from decimal import Decimal
 
 import pytest
 
 from parcours.pipelines.simulate import simulate
 from stores import assert_balanced, config_of, file_source, load, one, rows
 
-INPUTS = ("customers", "contracts", "aliases")
+INPUTS = ("customers", "contracts", "aliases", "spend", "events_held", "indicators", "targets")
 BROKEN = {
     "customers": {"customer_id.required", "birth_year.number", "member_since.readable"},
     "contracts": {"customer_id.required", "effective_from.readable", "annual_premium.number"},
     "aliases": {"customer_id.required", "id_type.known", "id.required"},
+    "spend": {"amount.number", "day.readable", "currency.known"},
+    "events_held": {"headcount.not_negative", "date.readable", "event.required"},
+    "indicators": {"value.number", "month.readable"},
+    "targets": {"period.known", "direction.known", "dimension.known"},
 }
 
 
@@ -92,4 +97,11 @@ def test_what_was_planted_is_loaded(tmp_path):
     versions = "SELECT count(*) - count(DISTINCT customer_id) FROM ref_customers"
     assert 0 < one(store, versions) == one(store, "SELECT count(valid_from) FROM ref_customers")
     assert one(store, "SELECT count(*) FROM ref_contracts WHERE effective_to IS NOT NULL") > 0
+    spent = "SELECT currency, sum(amount) FROM ref_spend_now GROUP BY ALL"
+    assert {
+        currency: Decimal(each["numerator"]) for currency, each in manifest.planted["spend"].items()
+    } == dict(rows(store, spent))
+    heads = "SELECT sum(headcount) FROM ref_events_held_now"
+    assert manifest.planted["event_attendance"]["total"]["numerator"] == one(store, heads)
+    assert one(store, "SELECT count(*) FROM ref_spend WHERE valid_from IS NOT NULL") > 0
     assert_balanced(store)
