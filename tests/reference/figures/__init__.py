@@ -1,7 +1,6 @@
-"""Every figure of the catalogue once more, slow and obvious: one plain function per figure, a module per phase.
+"""Every figure of the catalogue once more, slow and obvious: a plain function per figure, a module per phase.
 
-``docs/catalogue.csv`` and ``docs/catalogue.md`` are what these functions say in Python. ``FIGURES`` holds them
-by name.
+``docs/catalogue.csv`` and ``docs/catalogue.md`` are what these functions say in Python. ``FIGURES`` holds them.
 """
 
 from __future__ import annotations

@@ -154,11 +154,12 @@ def loss_ratio(world: World) -> Iterator[Fact]:
                 "currency": currency,
                 "product": claim["product"],
             }
+    first_day = local_day(min((t["occurred_at"] for t in world.touchpoints), default=world.as_of), world)
     earned: dict[tuple[date, str, str | None], Fraction] = {}
     for version in world.premiums:
         if version["annual_premium"] is None:
             continue
-        day, until = local_day(version["from_at"], world), local_day(world.as_of, world) + DAY
+        day, until = max(first_day, local_day(version["from_at"], world)), local_day(world.as_of, world) + DAY
         if version["until_at"] is not None:
             until = min(until, local_day(version["until_at"], world))
         while day < until:

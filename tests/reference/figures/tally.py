@@ -23,6 +23,8 @@ from reference.stage_conversion import instant, next_period, period_start, quant
 
 Fact = dict[str, Any]
 
+NONE = (None, None)
+
 GRAINS = ("day", "week", "month", "quarter", "year")
 
 
@@ -71,33 +73,23 @@ def rows_of(name: str, twin: Twin, world: World, grains: Iterable[str] = GRAINS)
                 for start in periods(world, grain)
                 for fact in twin.facts(world, start, *bounds(start, grain, world))
             ]
-        placed = [(start, fact) for fact in facts for start in counted_in(fact, twin, grain, world)]
-        for cut in ((), *((each,) for each in twin.dimensions)):
-            rows += groups(name, twin, world, grain, placed, cut)
-        for cut in twin.numerator_dimensions:
-            rows += groups(name, twin, world, grain, placed, (cut,), shared=True)
-    return rows
+        placed = [each for fact in facts for each in counted_in(fact, twin, grain, world)]
+        for cut in ((), *((each,) for each in (*twin.dimensions, *twin.numerator_dimensions))):
+            rows += groups(twin, world, grain, placed, cut)
+    return [{"kpi": name, **row} for row in rows]
 
 
 def groups(
-    name: str,
-    twin: Twin,
-    world: World,
-    grain: str,
-    placed: list[tuple[date, Fact]],
-    cut: tuple[str, ...],
-    *,
-    shared: bool = False,
+    twin: Twin, world: World, grain: str, placed: list[tuple[date, Fact]], cut: tuple[str, ...]
 ) -> list[Row]:
-    """Return the rows of one row set; ``shared``: the cut is of the numerator alone."""
+    """Return the rows of one row set: of one grain, cut by nothing or one dimension."""
+    shared = bool(set(cut) & set(twin.numerator_dimensions))
     names = (*cut, *twin.always)
     found: dict[tuple[Any, ...], dict[date, list[Fact]]] = {}
     whole: dict[tuple[Any, ...], dict[date, list[Fact]]] = {}
     for start, fact in placed:
         always = tuple(fact.get(each) for each in twin.always)
         whole.setdefault(always, {}).setdefault(start, []).append(fact)
-        if shared and not fact.get("numerator"):
-            continue
         values = tuple(fact.get(each) for each in names)
         found.setdefault(values, {}).setdefault(start, []).append(fact)
     rows = []
@@ -108,7 +100,6 @@ def groups(
             of_all = whole[values[len(cut) :]].get(start, []) if shared else facts
             rows.append(
                 {
-                    "kpi": name,
                     "grain": grain,
                     "period_start": start,
                     "dimensions": list(names) or ["total"],
@@ -134,8 +125,9 @@ def figure(twin: Twin, facts: list[Fact], of_all: list[Fact]) -> Row:
         return of_measures(twin.kind, [f["measure"] for f in facts if f["measure"] is not None])
     numerator, denominator = added(twin, facts, "numerator"), added(twin, of_all, "denominator")
     if twin.kind in ("count", "amount"):
-        n = numerator if twin.kind == "count" else len(facts)
+        n = numerator if twin.kind == "count" else sum(fact.get("numerator") is not None for fact in facts)
         return row(numerator, None, numerator, n)
+    n = denominator if twin.kind != "ratio" else sum(bool(fact.get("denominator")) for fact in of_all)
     value = Fraction(numerator) / Fraction(denominator) if denominator else None
     low, high = None, None
     if denominator and twin.kind == "share":
@@ -145,13 +137,12 @@ def figure(twin: Twin, facts: list[Fact], of_all: list[Fact]) -> Row:
     if denominator and twin.kind == "rate":
         low, high = (end / float(denominator) for end in poisson(int(numerator)))
     if denominator and twin.kind == "nps":
-        n = int(denominator)
         value = Fraction(100) * value
         plus = sum(fact["numerator"] == 1 for fact in facts) / n
         minus = sum(fact["numerator"] == -1 for fact in facts) / n
         half = 1.959964 * 100 * sqrt(max(0.0, plus + minus - (plus - minus) ** 2) / n)
         low, high = float(value) - half, float(value) + half
-    return row(numerator, denominator, value, denominator, low, high)
+    return row(numerator, denominator, value, n, (low, high))
 
 
 def of_measures(kind: str, measures: list[Any]) -> Row:
@@ -169,11 +160,11 @@ def of_measures(kind: str, measures: list[Any]) -> Row:
         deviation = sqrt(sum((exact(each) - mean) ** 2 for each in measures) / (n - 1))
         half = float(stats.t.ppf(0.975, n - 1)) * deviation / sqrt(n)
         low, high = float(mean) - half, float(mean) + half
-    return row(total, n, mean, n, low, high)
+    return row(total, n, mean, n, (low, high))
 
 
 def row(
-    numerator: Any, denominator: Any, value: Any, n: Any, low: float | None = None, high: float | None = None
+    numerator: Any, denominator: Any, value: Any, n: Any, interval: tuple[float | None, float | None] = NONE
 ) -> Row:
     """Return the columns as floats, null for null; ``n`` is a whole number."""
     return {
@@ -181,8 +172,8 @@ def row(
         "denominator": None if denominator is None else float(denominator),
         "value": None if value is None else float(value),
         "n": int(n),
-        "low": low,
-        "high": high,
+        "low": interval[0],
+        "high": interval[1],
     }
 
 
@@ -213,28 +204,43 @@ def text(value: Any) -> str | None:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def counted_in(fact: Fact, twin: Twin, grain: str, world: World) -> list[date]:
-    """Return the periods that a fact counts in; none for what is not yet, or has no instant."""
+def counted_in(fact: Fact, twin: Twin, grain: str, world: World) -> list[tuple[date, Fact]]:
+    """Return the fact at each period that it counts in; none for what is not yet, or has no instant.
+
+    Where what stood ends, it leaves a fact that counts nothing: a group ends with the zero.
+    """
     if twin.snapshot:
-        return [fact["period_start"]]
+        return [(fact["period_start"], fact)]
     if fact.get("since") is None:
         known = fact.get("at") is not None and fact["at"] <= world.as_of
-        return [period_start(fact["at"], grain, world.options)] if known else []
-    if fact["since"] > world.as_of:
-        return []
-    stood = []
-    start = period_start(fact["since"], grain, world.options)
-    while instant(start, world.options) <= world.as_of:
+        return [(period_start(fact["at"], grain, world.options), fact)] if known else []
+    nothing = {**fact, "numerator": None, "denominator": None, "measure": None}
+    placed = []
+    for start in periods(world, grain):
         if stands_in(fact, start, grain, twin, world):
-            stood.append(start)
-        elif stood:
-            break
-        start = next_period(start, grain)
-    return stood
+            placed.append((start, fact))
+        elif leaves_in(fact, start, grain, twin, world):
+            placed.append((start, nothing))
+    return placed
+
+
+def leaves_in(fact: Fact, start: date, grain: str, twin: Twin, world: World) -> bool:
+    """Say whether a period is the first at whose end or start a fact stands no more."""
+    if fact["until"] is None or fact["until"] > world.as_of or fact["since"] > world.as_of:
+        return False
+    begins, ends = bounds(start, grain, world)
+    if twin.standing == "start":
+        before = instant(
+            period_start(begins - timedelta(microseconds=1), grain, world.options), world.options
+        )
+        return bool(before < fact["until"] <= begins)
+    return bool(begins <= fact["until"] < ends)
 
 
 def stands_in(fact: Fact, start: date, grain: str, twin: Twin, world: World) -> bool:
     """Say whether a fact stands at a period's end or start; at the instant where the end is still to come."""
+    if fact["since"] > world.as_of:
+        return False
     until = fact["until"] if fact["until"] is not None and fact["until"] <= world.as_of else None
     if twin.standing == "start":
         begins = instant(start, world.options)
