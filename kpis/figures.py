@@ -282,7 +282,8 @@ def _timing(figure: Figure, sums: Mapping[str, str], kpi: Kpi) -> dict[str, str]
     if not figure.standing:
         return words
     at_start = figure.standing == "start"
-    # what stands from within a period on is first met at the start of the next; what ends with a period ends in it
+    # what stands from within a period on is first met at the start of the next,
+    # and what ends with a period ends in it
     moved_at = (
         "CASE WHEN stood_from IS NULL THEN moved_at ELSE moved_at - INTERVAL 1 MICROSECOND END"
         if at_start
@@ -314,7 +315,8 @@ _PERIODS = """periods AS (
         SELECT
             grain,
             step,
-            unnest(generate_series(first_period::TIMESTAMP, last_period::TIMESTAMP, step))::DATE AS period_start
+            unnest(generate_series(first_period::TIMESTAMP, last_period::TIMESTAMP, step))::DATE
+                AS period_start
         FROM grains
     ) CROSS JOIN instant
 ),"""
@@ -403,8 +405,8 @@ def _deliveries(setting: Setting) -> dict[str, str]:
         USING (name)
 ),""",
         "with_delivered": "CROSS JOIN delivered",
-        "incomplete": "list_transform(list_filter(deliveries, lambda d: coalesce(d.newest < ended_at, true)), "
-        "lambda d: d.name)",
+        "incomplete": "list_transform("
+        "list_filter(deliveries, lambda d: coalesce(d.newest < ended_at, true)), lambda d: d.name)",
     }
 
 

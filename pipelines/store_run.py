@@ -5,7 +5,6 @@ What a slice, a rebuild and a decision of a person have in common.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import threading
@@ -18,10 +17,10 @@ from pathlib import Path
 
 import duckdb
 
-from parcours.kpis import ladder, stage_conversion
 from parcours.pipelines import commit
 from parcours.pipelines.build_journeys import build_journeys
 from parcours.pipelines.commit import Counts, RunInfo
+from parcours.pipelines.derived import make_derived
 from parcours.pipelines.identity_changes import IdentityChange, record_change
 from parcours.pipelines.moves import Moves, count_moves
 from parcours.pipelines.observe import Observer
@@ -135,19 +134,11 @@ class StoreRun:
             if not apply_rules:
                 moves = self._would_move(stop or threading.Event())
                 raise RulesChangedError(str(self.store.path), self.result.rule_changes, moves)
-        kpi, rungs = self.config.kpi.model_dump_json(), json.dumps(self.config.ladder)
         with self.transaction():
             self.connection.execute("UPDATE runs SET status = 'interrupted' WHERE status = 'running'")
             if kept is None:
                 self.store.set_meta("rules", self._rules)
-            if self.store.meta("kpi") != kpi:
-                for statement in stage_conversion.create_statements(self.config.kpi):
-                    self.connection.execute(statement)
-                self.store.set_meta("kpi", kpi)
-            if self.store.meta("ladder") != rungs:
-                for statement in ladder.create_statements(self.config.ladder):
-                    self.connection.execute(statement)
-                self.store.set_meta("ladder", rungs)
+            make_derived(self.store, self.config)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

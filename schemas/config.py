@@ -14,6 +14,8 @@ from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
+from parcours.schemas.figure import Figure
+
 STAGES = ("awareness", "consideration", "purchase", "service", "loyalty", "advocacy")
 """The six stages in rank order; rank 1 is awareness, 0 is no stage."""
 
@@ -354,6 +356,10 @@ class Config(_Model):
         default=DEFAULT_LADDER,
         description="the loyalty ladder: rung = condition over a person's facts, the lowest first; the "
         "highest that holds counts",
+    )
+
+    figure: dict[str, Figure] = Field(
+        default={}, description="figures of your own, beside those of the catalogue: records of the same shape"
     )
 
     @model_validator(mode="after")

@@ -1,0 +1,146 @@
+"""The relations of figures: for each a macro at an instant and a view at the default one; the catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from parcours.kpis.catalogue import figures
+from parcours.kpis.figures import COLUMNS, Setting, input_relation, lacking, query
+from parcours.kpis.scope import Scope
+from parcours.schemas.config import Config
+from parcours.schemas.figure import INPUTS, Figure
+from parcours.schemas.literal import literal
+
+_CATALOGUE = {
+    "kpi": "Name of the figure; its rows are in kpi_NAME, and at an instant in kpi_NAME_at(as_of).",
+    "phase": "Stage or chapter that it is listed under.",
+    "kind": "How value comes from what is counted, and which interval it has.",
+    "unit": "Unit of value.",
+    "label_en": "Name for readers, in English.",
+    "label_fr": "Name for readers, in French.",
+    "explanation_en": "What it says, in English.",
+    "explanation_fr": "What it says, in French.",
+    "misread_en": "How it can be misread, in English; null for nothing.",
+    "misread_fr": "How it can be misread, in French; null for nothing.",
+    "numerator": "What is counted.",
+    "denominator": "Of what; null for counts and amounts.",
+    "grains": "The periods that it has.",
+    "dimensions": "What it may be cut by, beside total.",
+    "needs": "The inputs, roles and options without which it is not there.",
+    "missing": "Those of them that are not there.",
+    "available": "Whether nothing is missing. A figure that is not available has no rows.",
+}
+
+
+def all_figures(config: Config) -> dict[str, Figure]:
+    """Return the figures by name: those of the catalogue, then those of the config."""
+    return {**figures(), **config.figure}
+
+
+def setting_of(config: Config) -> Setting:
+    """Return what a config says to all figures."""
+    return Setting(
+        kpi=config.kpi,
+        roles=frozenset(role for event in config.taxonomy.events.values() for role in event.roles),
+        expected=tuple(
+            source.name
+            for source in config.source
+            if source.expected_every is not None and source.loads == "touchpoints"
+        ),
+    )
+
+
+def create_statements(config: Config) -> list[str]:
+    """Return the SQL that makes, or makes anew, every figure's relations in a store.
+
+    ``kpi_NAME_at(as_of)`` has the figure's rows, counting what occurred up to ``as_of`` (UTC), and
+    ``kpi_NAME`` those at ``default_as_of()``; ``kpi_catalogue`` says which figures there are, and
+    ``kpi_latest`` has the totals of each one's last mature month.
+    """
+    setting = setting_of(config)
+    named = all_figures(config)
+    statements = [
+        statement for name, figure in named.items() for statement in _relations(name, figure, setting)
+    ]
+    return [*statements, *_catalogue(named, setting), *_latest(named)]
+
+
+def _relations(name: str, figure: Figure, setting: Setting) -> Iterator[str]:
+    view, about = f"kpi_{name}", f"{figure.label.en}. {figure.explanation.en}"
+    scope = Scope("as_of", consent=figure.consent)
+    yield f"CREATE OR REPLACE MACRO {view}_at(as_of) AS TABLE\n{query(name, figure, scope, setting)}"
+    yield f"COMMENT ON MACRO TABLE {view}_at IS {literal(f'{about} At an instant (UTC).')}"
+    yield f"CREATE OR REPLACE VIEW {view} AS FROM {view}_at(default_as_of())"
+    yield f"COMMENT ON VIEW {view} IS {literal(about)}"
+    words = {
+        "numerator": f"{figure.numerator[0].upper()}{figure.numerator[1:]}.",
+        "denominator": figure.denominator and f"{figure.denominator[0].upper()}{figure.denominator[1:]}.",
+        "value": f"{COLUMNS['value']} Unit: {figure.unit}.",
+    }
+    for column, text in COLUMNS.items():
+        yield f"COMMENT ON COLUMN {view}.{column} IS {literal(words.get(column) or text)}"
+
+
+def _catalogue(named: Mapping[str, Figure], setting: Setting) -> Iterator[str]:
+    rows = ",\n".join(_entry(name, figure, setting) for name, figure in named.items())
+    told = [name for name in _CATALOGUE if name not in ("missing", "available")]
+    absent = ", ".join(
+        f"CASE WHEN NOT EXISTS (FROM {input_relation(need)}) THEN {literal(need)} END" for need in INPUTS
+    )
+    yield f"""CREATE OR REPLACE VIEW kpi_catalogue AS
+WITH absent AS (SELECT [{absent}] AS inputs)
+SELECT
+    {", ".join(told)},
+    list_filter(needs, lambda need: list_contains(lacking, need) OR list_contains(inputs, need)) AS missing,
+    len(missing) = 0 AS available
+FROM (VALUES {rows}) AS named({", ".join(told)}, lacking) CROSS JOIN absent"""
+    yield "COMMENT ON VIEW kpi_catalogue IS 'The figures, a row each, and whether they are available.'"
+    for column, text in _CATALOGUE.items():
+        yield f"COMMENT ON COLUMN kpi_catalogue.{column} IS {literal(text)}"
+
+
+def _entry(name: str, figure: Figure, setting: Setting) -> str:
+    texts = (
+        name,
+        figure.phase,
+        figure.kind,
+        figure.unit,
+        *(text for words in (figure.label, figure.explanation) for text in (words.en, words.fr)),
+        *((figure.misread.en, figure.misread.fr) if figure.misread else (None, None)),
+        figure.numerator,
+        figure.denominator,
+    )
+    lists = (
+        figure.grains,
+        (*figure.dimensions, *figure.numerator_dimensions, *figure.always),
+        figure.needs,
+        lacking(figure, setting),
+    )
+    values = [*("NULL" if text is None else literal(text) for text in texts), *map(_list, lists)]
+    return f"({', '.join(values)})"
+
+
+def _list(texts: Iterable[str]) -> str:
+    items = ", ".join(map(literal, texts))
+    return f"[{items}]::VARCHAR[]"
+
+
+def _latest(named: Mapping[str, Figure]) -> Iterator[str]:
+    numbers = {
+        "numerator": "numerator::DOUBLE AS numerator",
+        "denominator": "denominator::DOUBLE AS denominator",
+    }
+    columns = ", ".join(numbers.get(column, column) for column in COLUMNS)
+    totals = "\nUNION ALL\n".join(
+        f"SELECT {columns} FROM kpi_{name} WHERE grain = 'month' AND mature "
+        f"AND dimensions = {_list(figure.always or ('total',))}"
+        for name, figure in named.items()
+        if "month" in figure.grains
+    )
+    yield (
+        f"CREATE OR REPLACE VIEW kpi_latest AS\nFROM (\n{totals}\n)\n"
+        "QUALIFY period_start = max(period_start) OVER (PARTITION BY kpi)"
+    )
+    yield "COMMENT ON VIEW kpi_latest IS 'The totals of each figure''s last mature month.'"
+    for column, text in COLUMNS.items():
+        yield f"COMMENT ON COLUMN kpi_latest.{column} IS {literal(text)}"

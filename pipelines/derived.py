@@ -1,0 +1,26 @@
+"""The macros and views that a config shapes: remade in a store when the config makes others than before."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from parcours.kpis import ladder, stage_conversion, views
+from parcours.pipelines.store import Store
+from parcours.schemas.config import Config
+
+
+def make_derived(store: Store, config: Config) -> None:
+    """Make the ladder and the figures as the config says, where the store has others or none."""
+    made = {
+        "ladder": ladder.create_statements(config.ladder),
+        "stage_conversion": stage_conversion.create_statements(config.kpi),
+        "figures": views.create_statements(config),
+    }
+    for name, statements in made.items():
+        fingerprint = hashlib.md5("\n".join(statements).encode(), usedforsecurity=False).hexdigest()
+        if store.meta(f"made.{name}") != fingerprint:
+            for statement in statements:
+                store.connection.execute(statement)
+            store.set_meta(f"made.{name}", fingerprint)
+    store.set_meta("ladder", json.dumps(config.ladder))  # what tells a story names the conditions
