@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from reference.model import Options, Row
+
+At = Callable[[datetime], list[Row]]
+
+
+def nothing(_instant: datetime) -> list[Row]:
+    """Return no rows, whenever asked."""
+    return []
 
 
 @dataclass
@@ -14,7 +22,9 @@ class World:
 
     ``touchpoints``, ``visits``, ``stage_visits`` and ``journey_steps`` have only what had begun by then, the
     matters (``contracts`` to ``premiums``) are those of ``contracts_at`` and its like, and reference inputs
-    are the newest version of each key.
+    are the newest version of each key; ``customers`` has every version. ``people`` has the person of each
+    customer id that is another's. What is asked of other instants is asked by a function of the instant, as
+    the relation of that name.
     """
 
     as_of: datetime
@@ -35,6 +45,10 @@ class World:
     events_held: list[Row] = field(default_factory=list)
     indicators: list[Row] = field(default_factory=list)
     customers: list[Row] = field(default_factory=list)
+    people: Mapping[str, str] = field(default_factory=dict)
+    profiles_at: At = nothing
+    segment_members_at: At = nothing
+    value_cells_at: At = nothing
 
     def with_role(self, *roles: str) -> list[Row]:
         """Return the touchpoints that have one of the roles, in order."""
