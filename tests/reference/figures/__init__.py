@@ -1,6 +1,6 @@
 """Every figure of the catalogue once more, slow and obvious: a plain function per figure, a module per phase.
 
-``docs/catalogue.csv`` and ``docs/catalogue.md`` are what these functions say in Python. ``FIGURES`` holds them.
+They say in Python what ``docs/catalogue.csv`` and ``docs/catalogue.md`` say in words.
 """
 
 from __future__ import annotations
