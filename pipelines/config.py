@@ -13,6 +13,7 @@ from parcours.pipelines.config_checks import Checker
 from parcours.pipelines.layers import COMMAND_LINE, Layer, Place, Resolver, by_name, merge, read_layer, walk
 from parcours.pipelines.mistakes import ConfigError, Mistake
 from parcours.pipelines.secrets import MASK, Secrets, looks_secret
+from parcours.pipelines.taxonomy_files import with_taxonomy_files
 from parcours.pipelines.toml_text import plain
 from parcours.schemas.config import Config
 
@@ -83,7 +84,8 @@ def read_config(
 
     Tables merge key by key and ``[[source]]`` blocks by their name; later layers win, and flags over all.
     ``${PARCOURS_X}`` is replaced by the variable, or by what is in the file that ``PARCOURS_X_FILE`` names.
-    Relative paths are relative to the file that they stand in, flags to the working folder.
+    Relative paths are relative to the file that they stand in, flags to the working folder. The words of
+    the taxonomy's CSV files stand beside those of ``[taxonomy]``.
 
     Args:
         paths: TOML files, the base first.
@@ -125,7 +127,8 @@ def read_config(
     secrets = Secrets()
     walk(written, lambda place, text: secrets.add([text]) if _is_secret(place) else None)
     resolver = Resolver(layers, environ, secrets)
-    resolved = walk(written, resolver)
+    resolved, wrong_words = with_taxonomy_files(walk(written, resolver))
+    mistakes += wrong_words
 
     sources = resolved.get("source", {})
     listed = {**resolved, "source": list(sources.values())} if sources else resolved
@@ -137,7 +140,7 @@ def read_config(
         errors = [{**found} for found in error.errors(include_url=False)]
     checker = Checker(layers, written, resolved, secrets, resolver.unresolved, lenient=unreadable)
     mistakes += [*resolver.mistakes, *checker.of_models(errors), *checker.of_sources(check_files=check_files)]
-    mistakes += checker.of_ladder()
+    mistakes += [*checker.of_ladder(), *checker.of_segments()]
     if mistakes or config is None:
         raise ConfigError(mistakes)
     return LoadedConfig(

@@ -136,6 +136,8 @@ def is_path(place: Place) -> bool:
     match place:
         case ("store", "path" | "staging"):
             return True
+        case ("taxonomy", "events_file" | "channels_file"):
+            return True
         case ("source", _, "path" | "writer_schema" | "reader_schema" | "schemas"):
             return True
         case ("source", _, "kafka", key):

@@ -15,6 +15,7 @@ from zoneinfo import available_timezones
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
 from parcours.schemas.figure import Figure
+from parcours.schemas.segment import Audience, Segment, ValueCells
 
 STAGES = ("awareness", "consideration", "purchase", "service", "loyalty", "advocacy")
 """The six stages in rank order; rank 1 is awareness, 0 is no stage."""
@@ -132,7 +133,9 @@ class Source(_Model):
     format: Literal["json", "csv", "avro", "avro-confluent", "avro-single-object", "avro-file"]
     loads: Literal[
         "touchpoints", "customers", "contracts", "aliases", "spend", "events_held", "indicators", "targets"
-    ] = Field(default="touchpoints", description="touchpoints, or the reference input that the records are of")
+    ] = Field(
+        default="touchpoints", description="touchpoints, or the reference input that the records are of"
+    )
 
     # files
     path: str | None = Field(default=None, description="a file or a glob; ** goes into subfolders")
@@ -292,6 +295,15 @@ class Taxonomy(_Model):
 
     events: dict[str, EventType] = {}
     channels: dict[str, Channel] = {}
+    # how the words came here is no rule: only the words are dumped, compared and shown
+    events_file: str | None = Field(
+        default=None,
+        exclude=True,
+        description="a CSV file of event types: event_type, stage, roles, money_role",
+    )
+    channels_file: str | None = Field(
+        default=None, exclude=True, description="a CSV file of channels: channel, medium, direct"
+    )
 
 
 LAST_CONTRACT_ENDED = "last_contract_ended"
@@ -340,6 +352,12 @@ class Kpi(_Model):
 
     time_zone: Zone = "Europe/Paris"
     week_start: Literal["monday", "sunday"] = "monday"
+    margin: float | None = Field(
+        default=None,
+        gt=0,
+        le=1,
+        description="what is left of a euro of revenue or premium, from 0 to 1; return_on_investment needs it",
+    )
 
 
 class Config(_Model):
@@ -357,9 +375,17 @@ class Config(_Model):
         description="the loyalty ladder: rung = condition over a person's facts, the lowest first; the "
         "highest that holds counts",
     )
-
+    segment: dict[str, Segment] = Field(default={}, description="segments of persons, by name")
+    value_cells: ValueCells | None = Field(
+        default=None, description="customers by value and potential: four cells; default: none"
+    )
+    audience: dict[str, Audience] = Field(
+        default={},
+        description="lists of persons to contact, by name; one replaces a ready-made one of its name",
+    )
     figure: dict[str, Figure] = Field(
-        default={}, description="figures of your own, beside those of the catalogue: records of the same shape"
+        default={},
+        description="figures of your own, beside those of the catalogue: records of the same shape",
     )
 
     @model_validator(mode="after")
