@@ -70,9 +70,11 @@ def value_cells(world: World, _start: date, _begins: datetime, ends: datetime) -
 
 def value_cell_moves(world: World, _start: date, begins: datetime, ends: datetime) -> Iterator[Fact]:
     """Customers, by the cells they were in when a period began and when it ended."""
-    before = {row["profile_id"]: row["cell"] for row in world.value_cells_at(begins - MICRO)}
+    before_of = {row["profile_id"]: row["cell"] for row in world.value_cells_at(begins - MICRO)}
     for row in world.value_cells_at(last_instant(ends, world)):
-        yield {"numerator": 1, "cell_before": before.get(row["profile_id"]), "cell_after": row["cell"]}
+        before, after = before_of.get(row["profile_id"]), row["cell"]
+        move = "new" if before is None else "same" if before == after else "moved"
+        yield {"numerator": 1, "move": move, "cell_before": before, "cell_after": after}
 
 
 FIGURES = {
@@ -91,6 +93,6 @@ FIGURES = {
     ),
     "value_cells": Twin(value_cells, "count", ("cell",), snapshot=True, grains=BY_QUARTER),
     "value_cell_moves": Twin(
-        value_cell_moves, "count", ("cell_before", "cell_after"), snapshot=True, grains=BY_QUARTER
+        value_cell_moves, "count", ("move", "cell_before", "cell_after"), snapshot=True, grains=BY_QUARTER
     ),
 }
