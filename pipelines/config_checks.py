@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from parcours.pipelines.layers import Layer, Place, is_path, near_file, origin, show_place
 from parcours.pipelines.mistakes import Mistake, nearest
 from parcours.pipelines.secrets import MASK, Secrets, looks_secret
+from parcours.pipelines.segment_checks import segment_mistakes
 from parcours.schemas.config import LAST_CONTRACT_ENDED, ROLES, STAGES, Config, source_problems
 from parcours.schemas.references import ID_TYPES, REFERENCES, fields_of
 from parcours.schemas.touchpoint import FIELDS
@@ -195,6 +196,18 @@ class Checker:
                 nearest(found.unknown, FACTS) if found.unknown else None,
             )
             for found in ladder_mistakes(told)
+        ]
+
+    def of_segments(self) -> list[Mistake]:
+        """Check the conditions of segments, cells and audiences, and what audiences name."""
+        return [
+            self._mistake(
+                found.place,
+                found.problem,
+                found.allowed,
+                nearest(found.unknown, found.allowed) if found.unknown else None,
+            )
+            for found in segment_mistakes(self._written)
         ]
 
     def warnings(self, config: Config) -> Iterator[str]:
