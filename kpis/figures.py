@@ -49,11 +49,13 @@ class Setting:
         kpi: periods and options.
         roles: those that the taxonomy gives to event types.
         expected: names of the sources of touchpoints that declare ``expected_every``.
+        segments: names of the segments.
     """
 
     kpi: Kpi = field(default_factory=Kpi)
     roles: frozenset[str] = frozenset()
     expected: tuple[str, ...] = ()
+    segments: tuple[str, ...] = ()
 
 
 def row_sets(figure: Figure) -> list[tuple[str, ...]]:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 
-from parcours.kpis import ladder, stage_conversion, views
+from parcours.kpis import ladder, segments, stage_conversion, views
+from parcours.pipelines.figures import keep
 from parcours.pipelines.store import Store
 from parcours.schemas.config import Config
 
 
 def make_derived(store: Store, config: Config) -> None:
-    """Make the ladder and the figures as the config says, where the store has others or none."""
+    """Make ladder, segments and figures as the config says, where the store has others or none."""
     made = {
         "ladder": ladder.create_statements(config.ladder),
         "stage_conversion": stage_conversion.create_statements(config.kpi),
+        "segments": segments.create_statements(config),
         "figures": views.create_statements(config),
     }
     for name, statements in made.items():
@@ -23,4 +25,5 @@ def make_derived(store: Store, config: Config) -> None:
             for statement in statements:
                 store.connection.execute(statement)
             store.set_meta(f"made.{name}", fingerprint)
+    keep(store, config, views.setting_of(config))
     store.set_meta("ladder", json.dumps(config.ladder))  # what tells a story names the conditions

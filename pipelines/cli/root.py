@@ -23,6 +23,7 @@ COMMANDS = {
     "taxonomy": "taxonomy",
     "identity": "identity",
     "explain": "explain",
+    "kpi": "kpi",
     "source": "source",
     "status": "status",
     "query": "query",

@@ -1,0 +1,71 @@
+"""The figures that a store has: what they were made with, and the rows of several at once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from parcours.kpis.ask import Answer
+from parcours.kpis.catalogue import figures
+from parcours.kpis.figures import Setting
+from parcours.pipelines.store import Store
+from parcours.schemas.config import Config, Kpi
+from parcours.schemas.figure import Figure
+
+META = "figures"
+"""The key of the store's meta that says what its figures were made with."""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Figures by name, and what they are computed with."""
+
+    named: Mapping[str, Figure]
+    setting: Setting
+
+
+def keep(store: Store, config: Config, setting: Setting) -> None:
+    """Keep in a store what its figures were made with."""
+    kept = {
+        "kpi": config.kpi.model_dump(mode="json"),
+        "roles": sorted(setting.roles),
+        "expected": setting.expected,
+        "segments": setting.segments,
+        "figure": {name: figure.model_dump(mode="json") for name, figure in config.figure.items()},
+    }
+    store.set_meta(META, json.dumps(kept))
+
+
+def kept_in(store: Store, config: Config | None) -> Figures:
+    """Return the figures of a store.
+
+    Args:
+        store: one that a run has written to; of an empty one, the catalogue with defaults.
+        config: whose ``[kpi]`` and ``[figure]`` count instead of those that the store's were made with.
+    """
+    kept = json.loads(store.meta(META) or "{}")
+    own = {name: Figure.model_validate(record) for name, record in kept.get("figure", {}).items()}
+    return Figures(
+        {**figures(), **(own if config is None else config.figure)},
+        Setting(
+            kpi=Kpi.model_validate(kept.get("kpi", {})) if config is None else config.kpi,
+            roles=frozenset(kept.get("roles", ())),
+            expected=tuple(kept.get("expected", ())),
+            segments=tuple(kept.get("segments", ())),
+        ),
+    )
+
+
+def united(found: Mapping[str, Answer]) -> pa.Table:
+    """Return the rows of all answers in one table; numerators and denominators become DOUBLE."""
+    tables = []
+    for answer in found.values():
+        fields = [
+            pa.field(field.name, pa.float64()) if field.name in ("numerator", "denominator") else field
+            for field in answer.rows.schema
+        ]
+        tables.append(answer.rows.cast(pa.schema(fields)))
+    return pa.concat_tables(tables, promote_options="permissive")
