@@ -9,13 +9,14 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import click
 
 from parcours.pipelines.cli.exits import Session
+from parcours.pipelines.cli.instants import AS_OF, local, read_instant
 from parcours.pipelines.cli.options import config_options, read
 from parcours.pipelines.cli.query import as_json as plain_value
 from parcours.pipelines.cli.render import print_table, show
@@ -44,12 +45,7 @@ parcours explain C-1024 --json | jq '.journeys[].ended'
 """,
 )
 @click.argument("person")
-@click.option(
-    "--as-of",
-    metavar="TIME",
-    help="Only what occurred until then: a date or time in ISO 8601, in the zone of [kpi] unless it says"
-    " otherwise. Default: the newest touchpoint at the start of the last run.",
-)
+@click.option("--as-of", metavar="TIME", help=AS_OF)
 @click.option("--all", "everything", is_flag=True, help=f"Not only the newest {NEWEST} of each journey.")
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object: all of it, times in UTC.")
 @config_options
@@ -84,14 +80,14 @@ def command(
             profile = find_person(store.connection, person)
         except PersonError as error:
             raise click.ClickException(str(error)) from error
-        until = _instant(as_of, zone) if as_of else store.connection.execute(_DEFAULT).fetchall()[0][0]
+        until = read_instant(as_of, zone) if as_of else store.connection.execute(_DEFAULT).fetchall()[0][0]
         newest = None if everything or as_json else NEWEST
         kept = store.meta("ladder")  # the rung is by it, until a run makes the views anew
         ladder = json.loads(kept) if kept else config.ladder
         story = tell_story(store.connection, profile, until, ladder, newest=newest)
     if story is None:
         raise click.ClickException(
-            f'"{profile}" has no touchpoint until {_local(until, zone) or "the last run"}'
+            f'"{profile}" has no touchpoint until {local(until, zone) or "the last run"}'
         )
     if as_json:
         click.echo(json.dumps(plain_value(asdict(story)), ensure_ascii=False))
@@ -102,29 +98,12 @@ def command(
 _DEFAULT = "SELECT default_as_of()"
 
 
-def _instant(text: str, zone: ZoneInfo) -> datetime:
-    """Read a time; without an offset it is one of the zone."""
-    try:
-        found = datetime.fromisoformat(text)
-        found = (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(UTC)
-        found.astimezone(zone)  # as it is shown
-        return found.replace(tzinfo=None)
-    except (ValueError, OverflowError):  # in another zone, the calendar's first and last day may leave it
-        raise click.BadParameter(
-            f'"{text}" is no time: write one such as 2026-03-31 or 2026-03-31T18:00', param_hint="--as-of"
-        ) from None
-
-
-def _local(instant: datetime | None, zone: ZoneInfo) -> str | None:
-    return None if instant is None else f"{instant.replace(tzinfo=UTC).astimezone(zone):%Y-%m-%d %H:%M}"
-
-
 def _touchpoints(row: Row) -> str:
     return f"{row['touchpoints']:,} touchpoint{'' if row['touchpoints'] == 1 else 's'}"
 
 
 def _day(instant: datetime, zone: ZoneInfo) -> str:
-    return (_local(instant, zone) or "")[:10]
+    return (local(instant, zone) or "")[:10]
 
 
 def _say(text: str, indent: str = "") -> None:
@@ -149,7 +128,7 @@ def _print(story: Story, zone: ZoneInfo) -> None:
         f"{_touchpoints(person)} from {_day(person['first_at'], zone)} to "
         f"{_day(person['last_at'], zone)}"
     )
-    _say(f"as of {_local(story.as_of, zone)}; times in {zone.key}")
+    _say(f"as of {local(story.as_of, zone)}; times in {zone.key}")
     others = [name for name in person["customer_ids"] if name != person["profile_id"]]
     if others:
         _say(f"also known as {', '.join(others)}")
@@ -180,7 +159,7 @@ def _device(row: Row, devices: Mapping[str, int]) -> str:
 
 
 def _link(row: Row, zone: ZoneInfo) -> str:
-    since = f"since {_local(row['linked_at'], zone)}" if row["linked_at"] else "since ever"
+    since = f"since {local(row['linked_at'], zone)}" if row["linked_at"] else "since ever"
     by = f", by event {row['event_id']}" if row["event_id"] else ""
     more = f" and {row['times'] - 1:,} more" if row["times"] > 1 else ""
     name = row["anonymous_id"] or row["other_customer_id"]
@@ -202,7 +181,7 @@ def _fact(value: Any) -> str:
 
 
 def _contract(row: Row, zone: ZoneInfo) -> str:
-    began, ended = _local(row["began_at"], zone), _local(row["ended_at"], zone)
+    began, ended = local(row["began_at"], zone), local(row["ended_at"], zone)
     parts = [
         f"in force since {began}" if row["in_force"] else f"ended {ended}" if ended else "not yet in force",
         f"signed by event {row['signed_by']}" if row["signed_by"] else None,
@@ -247,12 +226,12 @@ def _began(began: Row, zone: ZoneInfo) -> str:
         case "first":
             return "with the first touchpoint"
         case "end":
-            return f"after {began['event_type']} ended the one before, on {_local(began['at'], zone)}"
-    return f"after {began['days']:,} days without a touchpoint, since {_local(began['at'], zone)}"
+            return f"after {began['event_type']} ended the one before, on {local(began['at'], zone)}"
+    return f"after {began['days']:,} days without a touchpoint, since {local(began['at'], zone)}"
 
 
 def _ended(ended: Row, zone: ZoneInfo) -> str:
-    at = _local(ended["at"], zone)
+    at = local(ended["at"], zone)
     match ended["reason"]:
         case "end":
             return f"by {ended['event_type']}, on {at}"
@@ -291,7 +270,7 @@ def _columns(steps: Iterable[Row], devices: Mapping[str, int], zone: ZoneInfo) -
     visits: dict[str, int] = {}
     for step in steps:
         yield [
-            _local(step["occurred_at"], zone),
+            local(step["occurred_at"], zone),
             step["event_type"],
             step["channel"],
             f"{step['stage']}*" if step["stage_by"] == "record" else step["stage"],
