@@ -26,9 +26,6 @@ Language = Literal["en", "fr"]
 CAUSES = ("consent", "suppressed", "contacted")
 """Why one who fits is left out: the first of these that holds, so that each person has one cause."""
 
-OPT_OUT, OPT_IN = "opt_out", "opt_in"
-"""Kinds of decisions: a person wants no marketing, and takes that back."""
-
 
 @dataclass(frozen=True)
 class Person:
@@ -135,7 +132,7 @@ def _query(audience: Audience, segments: Mapping[str, Segment], as_of: datetime)
     if audience.purpose is not None:
         causes += [
             f"WHEN NOT coalesce(list_contains(consent, {literal(audience.purpose)}), false) THEN 'consent'",
-            "WHEN profile_id IN (SELECT profile_id FROM opted_out) THEN 'suppressed'",
+            "WHEN profile_id IN (FROM opted_out()) THEN 'suppressed'",
         ]
     if audience.not_contacted_days is not None:
         causes.append(f"WHEN days_since_touch <= {audience.not_contacted_days} THEN 'contacted'")
@@ -146,16 +143,6 @@ def _query(audience: Audience, segments: Mapping[str, Segment], as_of: datetime)
             FROM {macro}({instant}) AS matter
             WHERE TRY({where})
             GROUP BY profile_id
-        ),
-        decided AS (
-            SELECT id FROM decisions WHERE kind IN ('{OPT_OUT}', '{OPT_IN}')
-            GROUP BY id HAVING arg_max(kind, (decided_at, decision_id)) = '{OPT_OUT}'
-        ),
-        opted_out AS (
-            SELECT coalesce(profile_id, id) AS profile_id
-            FROM decided LEFT JOIN internal.people ON customer_id = id
-            UNION
-            SELECT profile_id FROM touchpoints JOIN decided ON id = 'anon:' || anonymous_id
         ),
         others AS (SELECT profile_id, list(customer_id) AS ids FROM internal.people GROUP BY profile_id)
         SELECT

@@ -160,3 +160,21 @@ LEFT JOIN complained USING (profile_id)
 LEFT JOIN customers USING (profile_id);
 
 COMMENT ON MACRO TABLE profile_facts_at IS 'Persons as they stood at an instant (UTC): the columns of profiles_at; days_since_last (touchpoint), last_nps_at and days_since_nps, last_human_at (touchpoint whose medium is human), last_touch_at and days_since_touch (role touch; 24 hours each); consent (purposes, by the newest touchpoint that records any); is_customer (bought or held a contract), products_in_force, premium_in_force, revenue_to_date and claim_cost_to_date (paid and reserves), all three in EUR and without what is in other currencies; unbound_quotes, open_complaints; and region, birth_year, segment, potential, member_since and member_until as the newest row of ref_customers says that was valid then (of a person of several customer ids: that of profile_id, else of the smallest).';
+
+CREATE OR REPLACE MACRO opted_out() AS TABLE
+WITH decided AS (
+    SELECT coalesce(profile_id, id) AS profile_id, id, kind, decided_at, decision_id
+    FROM decisions LEFT JOIN internal.people ON people.customer_id = id
+    WHERE kind IN ('opt_out', 'opt_in')
+    UNION ALL
+    -- a device that opted out while it was nobody's; what others did on it under their own names stays theirs
+    SELECT touchpoints.profile_id, id, kind, decided_at, decision_id
+    FROM decisions JOIN touchpoints ON id = 'anon:' || anonymous_id AND touchpoints.customer_id IS NULL
+    WHERE kind IN ('opt_out', 'opt_in')
+)
+SELECT profile_id
+FROM decided
+GROUP BY profile_id
+HAVING arg_max(kind, (decided_at, decision_id)) = 'opt_out';
+
+COMMENT ON MACRO TABLE opted_out IS 'Persons who want no marketing, by the last of their decisions, whichever of their ids it was on: profile_id.';

@@ -10,7 +10,7 @@ from parcours.kpis import facts
 from parcours.kpis.conditions import check
 from parcours.schemas.config import Config
 from parcours.schemas.literal import literal
-from parcours.schemas.segment import Segment, ValueCells
+from parcours.schemas.segment import Over, Segment, ValueCells
 
 _NOBODY = """SELECT
     NULL::VARCHAR AS segment, NULL::VARCHAR AS profile_id, NULL::VARCHAR AS "over", NULL::VARCHAR[] AS matter
@@ -49,7 +49,7 @@ def create_statements(config: Config) -> list[str]:
     return [*facts.create_statements(config.kpi.time_zone), *filled.removesuffix(";\n").split(";\n\n")]
 
 
-def select_members(over: facts.Over, where: str, relation: str | None = None) -> str:
+def select_members(over: Over, where: str, relation: str | None = None) -> str:
     """Return a SELECT of whom a condition holds for: profile_id, and matter, the ids of the rows that fit.
 
     A row for which it cannot be computed does not fit.

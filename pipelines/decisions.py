@@ -93,7 +93,7 @@ def _decide(run: StoreRun, kind: Kind, id_: str, customer_id: str, *, dry_run: b
     try:
         with run.transaction():
             with run.step("merge"):
-                _record(connection, run.run.run_id, kind, id_, customer_id)
+                record_decision(connection, run.run.run_id, kind, id_, customer_id)
                 register_staged(connection, [], [], {})
                 merge(connection, run.config, [], run.run.run_id, [(kind, id_, customer_id)])
             _, change = run.commit([], run.build(folder))
@@ -112,10 +112,10 @@ def _decide(run: StoreRun, kind: Kind, id_: str, customer_id: str, *, dry_run: b
     return decided
 
 
-def _record(
-    connection: duckdb.DuckDBPyConnection, run_id: str, kind: Kind, id_: str, customer_id: str
+def record_decision(
+    connection: duckdb.DuckDBPyConnection, run_id: str, kind: str, id_: str, customer_id: str
 ) -> None:
-    """Write the decision; it is the last one even where the clock was set back."""
+    """Write a decision, in the caller's transaction; it is the last even where the clock was set back."""
     now = datetime.now(UTC).replace(tzinfo=None)
     connection.execute(
         """

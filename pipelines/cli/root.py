@@ -23,6 +23,8 @@ COMMANDS = {
     "taxonomy": "taxonomy",
     "identity": "identity",
     "explain": "explain",
+    "segment": "segment",
+    "audience": "audience",
     "kpi": "kpi",
     "source": "source",
     "status": "status",
