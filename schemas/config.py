@@ -20,7 +20,7 @@ from parcours.schemas.segment import Audience, Segment, ValueCells
 STAGES = ("awareness", "consideration", "purchase", "service", "loyalty", "advocacy")
 """The six stages in rank order; rank 1 is awareness, 0 is no stage."""
 
-FORMATS = ("json", "csv", "avro", "avro-confluent", "avro-single-object", "avro-file")
+FORMATS = ("json", "csv", "parquet", "avro", "avro-confluent", "avro-single-object", "avro-file")
 
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
@@ -130,7 +130,7 @@ class Source(_Model):
 
     name: str = Field(min_length=1, max_length=128)
     kind: Literal["file", "kafka"]
-    format: Literal["json", "csv", "avro", "avro-confluent", "avro-single-object", "avro-file"]
+    format: Literal["json", "csv", "parquet", "avro", "avro-confluent", "avro-single-object", "avro-file"]
     loads: Literal[
         "touchpoints", "customers", "contracts", "aliases", "spend", "events_held", "indicators", "targets"
     ] = Field(
@@ -229,8 +229,8 @@ def source_problems(values: Mapping[str, Any]) -> list[tuple[str, str]]:
     """
     found = []
     kind, format_ = values.get("kind"), values.get("format")
-    if values.get("reader_schema") and format_ in ("json", "csv"):
-        found.append(("reader_schema", f'reader_schema is for Avro; format "{format_}" has no schemas'))
+    if values.get("reader_schema") and format_ in ("json", "csv", "parquet"):
+        found.append(("reader_schema", f'reader_schema is for Avro, not for format "{format_}"'))
     if kind == "file":
         if not values.get("path"):
             found.append(("path", 'a file source needs path = "FILE or GLOB"'))
@@ -250,7 +250,7 @@ def source_problems(values: Mapping[str, Any]) -> list[tuple[str, str]]:
                     'a kafka source says where its first run begins: start = "earliest", "latest" or a time',
                 )
             )
-        if format_ in ("avro-file", "csv"):
+        if format_ in ("avro-file", "csv", "parquet"):
             found.append(("format", f'format "{format_}" is for files'))
         if format_ in ("avro", "avro-single-object") and not values.get("writer_schema"):
             found.append(("writer_schema", f'format "{format_}" needs writer_schema = "FILE.avsc"'))
