@@ -10,15 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from math import sqrt
 from typing import Any
 
 from scipy import stats
 
 from reference.figures.world import World
-from reference.model import Row
+from reference.model import Options, Row
 from reference.stage_conversion import instant, next_period, period_start, quantile, wilson
 
 Fact = dict[str, Any]
@@ -67,13 +67,14 @@ def rows_of(name: str, twin: Twin, world: World, grains: Iterable[str] = GRAINS)
     for grain in grains:
         if grain not in twin.grains:
             continue
+        spans = periods(world, grain)
         if twin.snapshot:
             facts = [
                 {**fact, "period_start": start}
-                for start in periods(world, grain)
-                for fact in twin.facts(world, start, *bounds(start, grain, world))
+                for start, begins, ends in spans
+                for fact in twin.facts(world, start, begins, ends)
             ]
-        placed = [each for fact in facts for each in counted_in(fact, twin, grain, world)]
+        placed = [each for fact in facts for each in counted_in(fact, twin, grain, world, spans)]
         for cut in ((), *((each,) for each in (*twin.dimensions, *twin.numerator_dimensions))):
             rows += groups(twin, world, grain, placed, cut)
     return [{"kpi": name, **row} for row in rows]
@@ -151,13 +152,13 @@ def of_measures(kind: str, measures: list[Any]) -> Row:
     if kind != "mean":
         value = quantile(sorted(map(float, measures)), 0.5 if kind == "median" else 0.9)
         return row(None, n, value, n)
-    total = sum(map(exact, measures), Fraction(0))
+    total = sum(map(Fraction, measures), Fraction(0))
     if n == 0:
         return row(total, 0, None, 0)
     mean = total / n
     low, high = None, None
     if n >= 2:
-        deviation = sqrt(sum((exact(each) - mean) ** 2 for each in measures) / (n - 1))
+        deviation = sqrt(sum((Fraction(each) - mean) ** 2 for each in measures) / (n - 1))
         half = float(stats.t.ppf(0.975, n - 1)) * deviation / sqrt(n)
         low, high = float(mean) - half, float(mean) + half
     return row(total, n, mean, n, (low, high))
@@ -177,18 +178,13 @@ def row(
     }
 
 
-def added(twin: Twin, facts: list[Fact], column: str) -> Fraction | int:
+def added(twin: Twin, facts: list[Fact], column: str) -> Any:
     """Return the sum of a column, or how many distinct persons it is true of."""
     if not twin.persons:
-        return sum((exact(fact.get(column)) for fact in facts), Fraction(0))
+        return sum(fact[column] for fact in facts if fact.get(column) is not None)
     if column == "denominator":
         return len({fact["person"] for fact in facts})
     return len({fact["person"] for fact in facts if fact["numerator"]})
-
-
-def exact(number: Any) -> Fraction:
-    """Return a number as a fraction, so that no sum depends on order; nothing counts 0."""
-    return Fraction(number) if isinstance(number, int | float | Decimal | Fraction) else Fraction(0)
 
 
 def poisson(count: int) -> tuple[float, float]:
@@ -204,7 +200,9 @@ def text(value: Any) -> str | None:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def counted_in(fact: Fact, twin: Twin, grain: str, world: World) -> list[tuple[date, Fact]]:
+def counted_in(
+    fact: Fact, twin: Twin, grain: str, world: World, spans: list[Span]
+) -> list[tuple[date, Fact]]:
     """Return the fact at each period that it counts in; none for what is not yet, or has no instant.
 
     Where what stood ends, it leaves a fact that counts nothing: a group ends with the zero.
@@ -213,57 +211,55 @@ def counted_in(fact: Fact, twin: Twin, grain: str, world: World) -> list[tuple[d
         return [(fact["period_start"], fact)]
     if fact.get("since") is None:
         known = fact.get("at") is not None and fact["at"] <= world.as_of
-        return [(period_start(fact["at"], grain, world.options), fact)] if known else []
+        return [(period_of(fact["at"], grain, world), fact)] if known else []
+    since, until = fact["since"], fact["until"]
+    if since > world.as_of:
+        return []
+    if until is not None and until > world.as_of:
+        until = None
     nothing = {**fact, "numerator": None, "denominator": None, "measure": None}
     placed = []
-    for start in periods(world, grain):
-        if stands_in(fact, start, grain, twin, world):
+    last_began = None
+    for start, begins, ends in spans:
+        if twin.standing == "start":
+            stands = since <= begins and (until is None or begins < until)
+            leaves = until is not None and until <= begins and (last_began is None or last_began < until)
+        else:
+            stands = since < ends and (until is None or ends <= until)
+            leaves = until is not None and begins <= until < ends
+        if stands:
             placed.append((start, fact))
-        elif leaves_in(fact, start, grain, twin, world):
+        elif leaves:
             placed.append((start, nothing))
+        last_began = begins
     return placed
 
 
-def leaves_in(fact: Fact, start: date, grain: str, twin: Twin, world: World) -> bool:
-    """Say whether a period is the first at whose end or start a fact stands no more."""
-    if fact["until"] is None or fact["until"] > world.as_of or fact["since"] > world.as_of:
-        return False
-    begins, ends = bounds(start, grain, world)
-    if twin.standing == "start":
-        before = instant(
-            period_start(begins - timedelta(microseconds=1), grain, world.options), world.options
-        )
-        return bool(before < fact["until"] <= begins)
-    return bool(begins <= fact["until"] < ends)
+Span = tuple[date, datetime, datetime]
+"""A period: its first day, when it begins, when the next one does."""
 
 
-def stands_in(fact: Fact, start: date, grain: str, twin: Twin, world: World) -> bool:
-    """Say whether a fact stands at a period's end or start; at the instant where the end is still to come."""
-    if fact["since"] > world.as_of:
-        return False
-    until = fact["until"] if fact["until"] is not None and fact["until"] <= world.as_of else None
-    if twin.standing == "start":
-        begins = instant(start, world.options)
-        return fact["since"] <= begins and (until is None or begins < until)
-    ends = instant(next_period(start, grain), world.options)
-    return fact["since"] < ends and (until is None or ends <= until)
-
-
-def periods(world: World, grain: str) -> list[date]:
+def periods(world: World, grain: str) -> list[Span]:
     """Return every period from the first touchpoint's to that of the instant."""
     if not world.touchpoints:
         return []
-    start = period_start(min(t["occurred_at"] for t in world.touchpoints), grain, world.options)
+    start = period_of(world.touchpoints[0]["occurred_at"], grain, world)
     found = []
     while instant(start, world.options) <= world.as_of:
-        found.append(start)
-        start = next_period(start, grain)
+        following = next_period(start, grain)
+        found.append((start, instant(start, world.options), instant(following, world.options)))
+        start = following
     return found
 
 
-def bounds(start: date, grain: str, world: World) -> tuple[datetime, datetime]:
-    """Return when a period begins and when the next one does."""
-    return instant(start, world.options), instant(next_period(start, grain), world.options)
+def period_of(at: datetime, grain: str, world: World) -> date:
+    """Return the first day of the period that an instant falls in."""
+    return _period_of(at, grain, world.options.time_zone, world.options.week_start)
+
+
+@lru_cache(maxsize=100_000)
+def _period_of(at: datetime, grain: str, time_zone: str, week_start: str) -> date:
+    return period_start(at, grain, Options(time_zone=time_zone, week_start=week_start))
 
 
 def over_at(start: date, grain: str, twin: Twin, world: World) -> datetime:

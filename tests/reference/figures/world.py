@@ -50,9 +50,13 @@ class World:
     segment_members_at: At = nothing
     value_cells_at: At = nothing
 
+    def __post_init__(self) -> None:
+        """Put the touchpoints in order."""
+        self.touchpoints = in_order(self.touchpoints)
+
     def with_role(self, *roles: str) -> list[Row]:
         """Return the touchpoints that have one of the roles, in order."""
-        return [each for each in in_order(self.touchpoints) if set(roles) & set(each["roles"])]
+        return [each for each in self.touchpoints if set(roles) & set(each["roles"])]
 
 
 def in_order(touchpoints: list[Row]) -> list[Row]:
