@@ -22,31 +22,26 @@ BY_MONTH = ("month", "quarter", "year")
 BY_QUARTER = ("quarter", "year")
 
 
-def contract_churn(world: World, _start: date, begins: datetime, ends: datetime) -> Iterator[Fact]:
+def contract_churn(world: World) -> Iterator[Fact]:
     """Contracts in force when a period begins, and those that end by its end."""
-    for contract in in_force_at_start(world, begins):
-        yield {
-            "numerator": has_ended(contract, ends),
-            "denominator": 1,
-            **of(contract, ("product", "initiator", "reason")),
-        }
+    for contract in world.contracts:
+        if contract["began_at"] is not None:
+            yield {
+                "since": contract["began_at"],
+                "until": contract["ended_at"],
+                "at": contract["ended_at"],
+                "numerator": contract["ended_at"] is not None,
+                "denominator": 1,
+                **of(contract, ("product", "initiator", "reason")),
+            }
 
 
-def contract_retention(world: World, _start: date, begins: datetime, ends: datetime) -> Iterator[Fact]:
+def contract_retention(world: World) -> Iterator[Fact]:
     """Contracts in force when a period begins, and those that are still when it has ended."""
-    for contract in in_force_at_start(world, begins):
-        yield {"numerator": not has_ended(contract, ends), "denominator": 1, "product": contract["product"]}
-
-
-def in_force_at_start(world: World, begins: datetime) -> list[Row]:
-    """Return the contracts in force at the very instant at which a period begins."""
-    return [
-        contract
-        for contract in world.contracts
-        if contract["began_at"] is not None
-        and contract["began_at"] <= begins
-        and (contract["ended_at"] is None or contract["ended_at"] > begins)
-    ]
+    for fact in contract_churn(world):
+        yield {**fact, "at": None, "numerator": 1}
+        if fact["at"] is not None:
+            yield {**fact, "numerator": -1, "denominator": None}
 
 
 def in_force_at_end(world: World, ends: datetime) -> list[Row]:
@@ -233,10 +228,9 @@ FIGURES = {
         "share",
         ("product",),
         numerator_dimensions=("initiator", "reason"),
-        snapshot=True,
-        grains=BY_MONTH,
+        standing="start",
     ),
-    "contract_retention": Twin(contract_retention, "share", ("product",), snapshot=True, grains=BY_MONTH),
+    "contract_retention": Twin(contract_retention, "share", ("product",), standing="start"),
     "renewal_rate": Twin(renewal_rate, "share", ("product",), window=GRACE),
     "multi_holding": Twin(multi_holding, "share", ("product",), snapshot=True, persons=True, grains=BY_MONTH),
     "contracts_per_customer": Twin(contracts_per_customer, "mean", snapshot=True, grains=BY_MONTH),

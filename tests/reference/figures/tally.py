@@ -2,7 +2,8 @@
 
 A fact is a dictionary: ``numerator`` and ``denominator``, or ``measure``; the dimensions by name; ``person``
 where persons are counted; and when: ``at``, or ``since`` and ``until`` for what stands, or ``grain`` and
-``period_start`` for a snapshot. All instants are naive UTC.
+``period_start`` for a snapshot. What stood at a period's start and has ``at`` too counts its numerator in the
+period that this instant falls into or ends. All instants are naive UTC.
 """
 
 from __future__ import annotations
@@ -217,6 +218,8 @@ def counted_in(
         return []
     if until is not None and until > world.as_of:
         until = None
+    counted = fact.get("at")
+    standing = fact if counted is None else {**fact, "numerator": None}
     nothing = {**fact, "numerator": None, "denominator": None, "measure": None}
     placed = []
     last_began = None
@@ -228,9 +231,11 @@ def counted_in(
             stands = since < ends and (until is None or ends <= until)
             leaves = until is not None and begins <= until < ends
         if stands:
-            placed.append((start, fact))
+            placed.append((start, standing))
         elif leaves:
             placed.append((start, nothing))
+        if counted is not None and since <= begins < counted <= min(ends, world.as_of):
+            placed.append((start, {**fact, "denominator": None}))
         last_began = begins
     return placed
 
