@@ -14,6 +14,7 @@ from parcours.transforms.avro_records import BareAvro, ConfluentAvro, FileAvro, 
 from parcours.transforms.csv_columns import CsvColumns
 from parcours.transforms.elements import DecodedBatch, SourceBatch
 from parcours.transforms.json_documents import JsonDocuments
+from parcours.transforms.parquet_columns import ParquetColumns
 from parcours.transforms.raw_rows import RawRows, Rejects
 
 
@@ -26,7 +27,7 @@ def make_decoder(source: Source, validation: Validation) -> Decoder:
     return Decoder(source, validation)
 
 
-_Format = JsonDocuments | CsvColumns | BareAvro | FileAvro | SingleObjectAvro | ConfluentAvro
+_Format = JsonDocuments | CsvColumns | ParquetColumns | BareAvro | FileAvro | SingleObjectAvro | ConfluentAvro
 
 
 def _open_format(source: Source) -> _Format:
@@ -34,6 +35,8 @@ def _open_format(source: Source) -> _Format:
         return JsonDocuments(source.encoding)
     if source.format == "csv":
         return CsvColumns(source.encoding, source.delimiter, source.quote)
+    if source.format == "parquet":
+        return ParquetColumns()
     if source.format == "avro-file":
         return FileAvro(source)
     if source.format == "avro":
@@ -63,6 +66,8 @@ class Decoder:
             case CsvColumns() as csv:
                 names = csv.header(batch.context or b"", batch.range.topic)
                 parts = csv.decode(rows, names, rejects)
+            case ParquetColumns() as parquet:
+                parts = parquet.decode(rows, batch.context, rejects)
             case FileAvro() as avro:
                 parts = avro.decode(rows, batch.context, batch.range.topic, rejects)
             case ConfluentAvro() as avro:

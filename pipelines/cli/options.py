@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-FORMATS = ("json", "csv", "avro-file")
+FORMATS = ("json", "csv", "parquet", "avro-file")
 """Formats of files; ``schemas.config`` has all of them, but loads pydantic."""
 
 
@@ -64,7 +64,7 @@ def file_options(function: F) -> F:
         click.option(
             "--loads",
             metavar="INPUT",
-            help="What its records are: touchpoints (default), customers, contracts or aliases.",
+            help="What its records are: touchpoints (default), or a reference input such as contracts.",
         ),
         click.option(
             "--format", "format_", metavar="FORMAT", help=f"Format of the file: {', '.join(FORMATS)}."

@@ -24,6 +24,7 @@ from parcours.transforms.sources.contract import (
     SourceUnavailableError,
 )
 from parcours.transforms.sources.listing import File, Listing
+from parcours.transforms.sources.parquet_rows import as_context, estimate_rows, read_parquet
 from parcours.transforms.sources.pieces import Piece, Reading, read_header, read_lines
 from parcours.transforms.sources.records import Framing
 from parcours.transforms.sources.streams import Stream
@@ -167,6 +168,8 @@ class FileSource:
 
     def _estimate(self, file: File, byte: int) -> tuple[int, int, bool]:
         """Guess how many records and bytes follow ``byte``, from a sample; tell whether that bounds them."""
+        if self._source.format == "parquet" and file.size:
+            return estimate_rows(file.path, byte, _MARGIN)
         with Stream(file.path, file.size) as stream:
             if self._source.format == "avro-file":
                 with Stream(file.path, file.size) as beginning:
@@ -256,7 +259,8 @@ class FileSource:
                     break
                 spent += int(piece.sizes[low:high].sum())
                 batches += 1
-                yield SourceBatch(planned, _raw(piece, low, high, ordinal + low), context)
+                typed = None if piece.rows is None else as_context(piece.rows.slice(low, high - low))
+                yield SourceBatch(planned, _raw(piece, low, high, ordinal + low), typed or context)
             at = max(at, ordinal + stop)
             if stop < len(piece.values):
                 state = "part"
@@ -269,7 +273,7 @@ class FileSource:
             reading.warnings.append(
                 self._held(planned.topic, reading.held).removeprefix(f"{planned.topic}: ")
             )
-        container = self._source.format == "avro-file" or stream.codec != "plain"
+        container = self._source.format in ("avro-file", "parquet") or stream.codec != "plain"
         if state == "done" and not at and not planned.start:
             reading.warnings.append("is empty" if not note["size"] else "holds no record")
         of = note["size"] if container else byte
@@ -291,6 +295,8 @@ class FileSource:
     ) -> tuple[bytes | None, Iterator[Piece]]:
         """Return what the decoder needs beside the values, and the records from the noted place on."""
         byte = note["byte"]
+        if self._source.format == "parquet":
+            return None, read_parquet(path, byte, self._max_bytes, reading) if note["size"] else iter(())
         if self._source.format == "avro-file":
             with Stream(path, note["size"]) as beginning:
                 container = read_container(beginning)

@@ -20,7 +20,8 @@ class Piece:
     """Some records, one behind the other.
 
     ``sizes`` are bytes before any cut. Reading can go on behind record i at ``byte[i]``, where ``back[i]`` of
-    the records up to i come again; with all of them at ``end``.
+    the records up to i come again; with all of them at ``end``. ``rows`` has the records with their types
+    where the format has types and its values are no bytes of the file.
     """
 
     values: pa.LargeBinaryArray
@@ -28,6 +29,7 @@ class Piece:
     byte: Places
     back: Places
     end: int
+    rows: pa.RecordBatch | None = None
 
 
 @dataclass
