@@ -95,13 +95,15 @@ def query(
     cut_by = [_crossed(names, figure) for names in (sets or row_sets(figure))]
     width = max(map(len, cut_by))
     keys = [f"v{place + 1}" for place in range(width)]
-    facts = Template(figure.rows.strip()).substitute(_as_sql(figure, setting.kpi))
+    rows = Template(figure.rows.strip()).safe_substitute(_as_sql(figure, setting.kpi))
+    is_after = any("after" in names for names in cut_by)
+    facts = Template(rows).substitute(answers=_ANSWERS[is_after])
     told = json.dumps(_told(figure, scope, setting.kpi), ensure_ascii=False, sort_keys=True)
-    formula = json.dumps([name, figure.kind, figure.standing, figure.snapshot, facts, told])
+    formula = json.dumps([name, figure.kind, figure.standing, figure.snapshot, rows, told])
     sums = _sums(figure)
     value, n, low, high = _VALUES[figure.kind]
     words = {
-        "relations": ",\n".join(scope.relations(facts)),
+        "relations": ",\n".join(scope.relations(facts, setting.kpi.time_zone)),
         "grains": ", ".join(_GRAIN_ROWS[grain] for grain in figure.grains if grain in grains),
         "last_period": _period_of("until", setting.kpi),
         "sets": ", ".join(
@@ -132,6 +134,13 @@ def query(
     }
     template = resources.files(__package__).joinpath("figure.sql").read_text("utf-8")
     return Template(template).substitute(words)
+
+
+_ANSWERS = {
+    True: "answers_after_then",
+    False: "(SELECT *, CAST(NULL AS VARCHAR) AS after FROM answers_then)",
+}
+"""What $answers stands for, by whether rows are cut by what people met before: that takes a while to find."""
 
 
 def _crossed(names: tuple[str, ...], figure: Figure) -> tuple[str, ...]:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from string import Template
 
 from parcours.schemas.literal import literal
 
@@ -18,7 +22,7 @@ RELATIONS = (
     "premiums_then",
     "profiles_then",
 )
-"""What the rows of a figure are selected from, beside reference inputs."""
+"""What the rows of a figure are selected from, beside reference inputs and what the folder ``then`` has."""
 
 
 @dataclass(frozen=True)
@@ -44,25 +48,42 @@ class Scope:
         """Whether less than everything is asked about."""
         return bool(self.where or self.segment or self.consent)
 
-    def relations(self, text: str) -> list[str]:
+    def relations(self, text: str, time_zone: str) -> list[str]:
         """Return the common table expressions that a query needs, in their order.
 
         Args:
             text: the query that is to read them.
+            time_zone: by which days begin.
         """
-        wanted = [name for name in RELATIONS if re.search(rf"\b{name}\b", text)]
-        if (self.where or self.consent) and wanted and "touchpoints_then" not in wanted:
+        asked = _named(text, _derived())
+        needed = _named("\n".join((text, *(_derived()[name] for name in asked))), _derived())
+        derived = {name: Template(_derived()[name]).substitute(time_zone=time_zone) for name in needed}
+        read = "\n".join((text, *derived.values()))
+        wanted = [*_named(read, RELATIONS)]
+        if (self.where or self.consent) and (wanted or derived) and "touchpoints_then" not in wanted:
             wanted.insert(0, "touchpoints_then")
         tables = [f"instant AS MATERIALIZED (SELECT CAST({self.as_of} AS TIMESTAMP) AS until)"]
         if self.segment:
             tables.append(
-                f"members AS MATERIALIZED (SELECT DISTINCT profile_id FROM segment_members_at({self.as_of}) "
-                f"WHERE segment = {literal(self.segment)})"
+                "in_segment AS MATERIALIZED (SELECT DISTINCT profile_id "
+                f"FROM segment_members_at({self.as_of}) WHERE segment = {literal(self.segment)})"
             )
-        return [*tables, *(f"{name} AS ({self._select(name.removesuffix('_then'))})" for name in wanted)]
+        return [
+            *tables,
+            *(f"{name} AS ({self._select(name.removesuffix('_then'))})" for name in wanted),
+            *(f"{name} AS (\n{self._limited(name, query)}\n)" for name, query in derived.items()),
+        ]
+
+    def _limited(self, name: str, query: str) -> str:
+        """Limit what is read from reference inputs, and so of no relation that is limited."""
+        conditions = ["profile_id IN (FROM in_segment)"] if self.segment else []
+        conditions += [_KEPT["profiles"]] if self.where or self.consent else []
+        if name not in ("customers_then", "members_then") or not conditions:
+            return query
+        return f"SELECT * FROM (\n{query}\n) WHERE {' AND '.join(conditions)}"
 
     def _select(self, name: str) -> str:
-        conditions = ["profile_id IN (FROM members)"] if self.segment else []
+        conditions = ["profile_id IN (FROM in_segment)"] if self.segment else []
         if name in ("touchpoints", "visits"):
             source = f"{name} CROSS JOIN instant"
             conditions.append(f"{'occurred_at' if name == 'touchpoints' else 'started_at'} <= until")
@@ -74,6 +95,18 @@ class Scope:
         elif self.where or self.consent:
             conditions += [_KEPT[name].format(name=name)] if name in _KEPT else []
         return f"SELECT {name}.* FROM {source}" + (f" WHERE {' AND '.join(conditions)}" if conditions else "")
+
+
+@cache
+def _derived() -> dict[str, str]:
+    """Return what several figures read, made of ``RELATIONS``: a query each, by name."""
+    folder = resources.files(__package__).joinpath("then")
+    files = sorted((file.name, file) for file in folder.iterdir() if file.name.endswith(".sql"))
+    return {name.removesuffix(".sql"): file.read_text("utf-8").rstrip() for name, file in files}
+
+
+def _named(text: str, names: Iterable[str]) -> list[str]:
+    return [name for name in names if re.search(rf"\b{name}\b", text)]
 
 
 _KEPT = {

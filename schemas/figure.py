@@ -41,6 +41,9 @@ class Figure(BaseModel):
     - when: ``counted_at`` (UTC); for a standing figure also ``since`` and ``until`` (null: still); for a
       snapshot ``grain`` and ``period_start``, of ``periods``;
     - ``person`` where persons are counted, each once a row of the figure.
+
+    ``$time_zone`` and each of ``options`` stand for their constants; ``$answers`` for the touchpoints that
+    answer a survey, with ``after``, the event type of what the person met before.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
