@@ -41,6 +41,7 @@ TABLES = (
 
 VIEWS = (
     "statistics",
+    "french_working_days",
     "default_as_of",
     "journeys_at",
     "journeys_now",
