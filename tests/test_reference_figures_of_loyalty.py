@@ -60,8 +60,9 @@ class TestContracts:
         ("ended", "expected"),
         [
             (None, {"2023": (1, 1), "2024": (1, 1), "2025": (1, 1)}),
-            ("2023-02-28", {}),  # before its first due date
-            ("2023-03-01", {"2023": (0, 1)}),  # at it
+            ("2023-02-27 23:59", {}),  # more than a day before its first due date
+            ("2023-02-28", {"2023": (0, 1)}),  # its last day
+            ("2023-03-01", {"2023": (0, 1)}),
             ("2024-04-30", {"2023": (1, 1), "2024": (0, 1)}),  # 60 days after, to the microsecond
             ("2024-04-30 00:01", {"2023": (1, 1), "2024": (1, 1)}),
         ],
@@ -69,12 +70,21 @@ class TestContracts:
     def test_a_contract_is_due_every_year_of_its_life(self, ended, expected):
         """Due on 1 March, known as the next due date: earlier ones are its anniversaries."""
         held = [contract("K", "2022-03-01", ended, due_at=at("2026-03-01"))]
-        found = counts("renewal_rate", world(contracts=held))
-        assert {(year, "total"): count for year, count in expected.items()} == found
+        given = world(touchpoints=[touchpoint("a", "2022-01-01")], contracts=held)
+        assert {(year, "total"): count for year, count in expected.items()} == counts("renewal_rate", given)
+
+    def test_what_was_due_before_the_first_touchpoint_is_not_asked(self):
+        """Only those who stayed are known of that time; the first touchpoint's own day counts."""
+        held = [contract("K", "2020-03-01")]
+        for first, years in (("2024-03-01 12:00", ["2024", "2025"]), ("2024-03-02", ["2025"])):
+            given = world(touchpoints=[touchpoint("a", first)], contracts=held)
+            assert years == [year for year, _ in counts("renewal_rate", given)]
 
     def test_without_a_due_date_a_contract_is_due_on_the_days_it_began(self):
         """Begun on 29 February: due on the 28th in common years."""
-        found = rows("renewal_rate", world(contracts=[contract("K", "2024-02-29")]), grain="month")
+        found = rows(
+            "renewal_rate", world(touchpoints=SEEN, contracts=[contract("K", "2024-02-29")]), grain="month"
+        )
         assert [("2025-02", "total")] == list(found)
         assert [True] == [row["mature"] for row in found.values()]
 

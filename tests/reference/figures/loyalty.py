@@ -8,12 +8,14 @@ from fractions import Fraction
 
 from reference.figures.awareness import of
 from reference.figures.purchase import NINETY_DAYS, first_purchases, held_before
-from reference.figures.service import held_by_person
+from reference.figures.service import held_by_person, local_day
 from reference.figures.tally import Fact, Twin
 from reference.figures.world import World
-from reference.ladder import years, years_before
+from reference.ladder import years
 from reference.model import Row
+from reference.stage_conversion import instant
 
+DAY = timedelta(days=1)
 YEAR = timedelta(days=365)
 GRACE = timedelta(days=60)
 MICRO = timedelta(microseconds=1)
@@ -58,36 +60,45 @@ def stands(since: datetime, until: datetime | None, ends: datetime) -> bool:
     return since < ends and (until is None or until >= ends)
 
 
-def has_ended(contract: Row, by: datetime) -> bool:
-    """Say whether a contract has ended by an instant, that instant included."""
-    return contract["ended_at"] is not None and contract["ended_at"] <= by
-
-
 def renewal_rate(world: World) -> Iterator[Fact]:
     """Due dates within a contract's life, and those that it outlived by the grace."""
     for contract in world.contracts:
-        for due in due_dates(contract, world.as_of):
+        for due in due_dates(contract, world):
             yield {
                 "at": due,
-                "numerator": not has_ended(contract, due + GRACE),
+                "numerator": contract["ended_at"] is None or contract["ended_at"] > due + GRACE,
                 "denominator": 1,
                 "product": contract["product"],
             }
 
 
-def due_dates(contract: Row, as_of: datetime) -> list[datetime]:
-    """Return when a contract was due: later than its beginning, and not later than its end or the instant."""
-    began = contract["began_at"]
+def due_dates(contract: Row, world: World) -> list[datetime]:
+    """Return when a contract was due: later than its beginning, and at most a day later than its end."""
+    began, ended = contract["began_at"], contract["ended_at"]
     if began is None:
         return []
-    anchor: datetime = contract["due_at"] or began
-    last = contract["ended_at"] or as_of
+    anchor = local_day(contract["due_at"] or began, world)
     found = []
-    for year in range(began.year - 1, last.year + 2):
-        due = years_before(anchor, anchor.year - year)
-        if began < due <= last:
+    for year in range(began.year - 1, world.as_of.year + 2):
+        due = instant(same_day(anchor, year), world.options)
+        if began < due <= world.as_of and due >= first_day(world) and (ended is None or ended >= due - DAY):
             found.append(due)
     return found
+
+
+def same_day(day: date, year: int) -> date:
+    """Return the same day of another year; 28 February where there is no 29th."""
+    try:
+        return day.replace(year=year)
+    except ValueError:
+        return day.replace(year=year, day=28)
+
+
+def first_day(world: World) -> datetime:
+    """Return when the first touchpoint's day began: of what was before, only those who stayed are known."""
+    if not world.touchpoints:
+        return datetime.max
+    return instant(local_day(world.touchpoints[0]["occurred_at"], world), world.options)
 
 
 def multi_holding(world: World, _start: date, _begins: datetime, ends: datetime) -> Iterator[Fact]:

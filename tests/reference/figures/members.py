@@ -9,7 +9,7 @@ from typing import Any
 
 from reference.figures.advocacy import answering, firsts, scored, touchpoints
 from reference.figures.awareness import THIRTY_DAYS, of
-from reference.figures.loyalty import BY_MONTH, stands
+from reference.figures.loyalty import BY_MONTH, DAY, first_day, stands
 from reference.figures.service import preceding
 from reference.figures.tally import Fact, Twin
 from reference.figures.world import World
@@ -32,7 +32,7 @@ ENGAGEMENT = dict.fromkeys(("value", "efficiency", "trust", "consistency", "rele
 """The surveys of the engagement index, and what each weighs."""
 
 OF_A_CUSTOMER = ("region", "segment", "potential")
-DAY, HOUR = timedelta(days=1), timedelta(hours=1)
+HOUR = timedelta(hours=1)
 
 
 def customer_rows(world: World) -> dict[str, list[Row]]:
@@ -95,8 +95,9 @@ def member_net_growth(world: World) -> Iterator[Fact]:
     """Members who join, less those who leave."""
     for member in membership(world).values():
         known = of(member, ("region", "segment"))
-        yield {"at": member["since"], "numerator": 1, **known}
-        yield {"at": member["until"], "numerator": -1, **known}
+        for at, change in ((member["since"], 1), (member["until"], -1)):
+            if at is not None and at >= first_day(world):
+                yield {"at": at, "numerator": change, **known}
 
 
 def participation(world: World, _start: date, begins: datetime, ends: datetime) -> Iterator[Fact]:
