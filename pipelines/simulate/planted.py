@@ -130,7 +130,8 @@ class Truths:
         answered = _days_after(at[opened], answer)
         noticed = _days_after(at[opened], np.minimum(answer, notice))
         tenth = np.busday_offset(start, 10, roll="backward", holidays=_HOLIDAYS)
-        in_time = answered <= np.array([_two_months_on(day) for day in start.tolist()], "datetime64[D]")
+        latest = np.array([_two_months_on(day) for day in start.astype(object)], "datetime64[D]")
+        in_time = answered <= latest
         self.count("complaint_answered_on_time", in_time.sum(), opened.sum())
         self.count("complaint_acknowledged_on_time", (noticed <= tenth).sum(), opened.sum())
 
@@ -158,7 +159,7 @@ def _has_money(events: Rows, *roles: str) -> Bools:
     types = [
         code("event_type", name) for name, event in taxonomy().events.items() if event.money_role in roles
     ]
-    return np.isin(events["event_type"], types) & (events["value"] != NO_AMOUNT)
+    return np.asarray(np.isin(events["event_type"], types) & (events["value"] != NO_AMOUNT))
 
 
 _NEVER = int(np.iinfo(np.int64).max)
