@@ -1,4 +1,4 @@
-"""Figures of a loaded store, against what the simulator planted: numbers that no code of the product computed."""
+"""Figures of a loaded store, against what the simulator planted: no code of the product computed that."""
 
 from decimal import Decimal
 
@@ -21,7 +21,7 @@ STANDING = {"members"}
 
 @pytest.fixture(scope="module", params=[1, 2])
 def planted(request, tmp_path_factory):
-    """What was planted with one seed, broken and repeated records among it; and a store that loaded it all."""
+    """What was planted with a seed, among broken and repeated records; and a store that loaded it all."""
     folder = tmp_path_factory.mktemp("planted")
     manifest = simulate(12_000, request.param, "json", folder / "in")
     sources = [
