@@ -97,7 +97,7 @@ def query(
     keys = [f"v{place + 1}" for place in range(width)]
     rows = Template(figure.rows.strip()).safe_substitute(_as_sql(figure, setting.kpi))
     is_after = any("after" in names for names in cut_by)
-    facts = Template(rows).substitute(answers=_ANSWERS[is_after])
+    facts = Template(rows).substitute(answers=_ANSWERS[is_after], counts_person=scope.counts_person())
     told = json.dumps(_told(figure, scope, setting.kpi), ensure_ascii=False, sort_keys=True)
     formula = json.dumps([name, figure.kind, figure.standing, figure.snapshot, rows, told])
     sums = _sums(figure)
@@ -183,7 +183,7 @@ _GRAIN_ROWS = {
 
 def _period_of(instant: str, kpi: Kpi) -> str:
     """Return SQL for the first day of the period, of the grain at hand, that an instant falls in."""
-    local = f"timezone('{kpi.time_zone}', timezone('UTC', {instant}))"
+    local = f"timezone('{kpi.time_zone}', make_timestamptz(epoch_us({instant})))"
     if kpi.week_start == "monday":
         return f"date_trunc(grain, {local})::DATE"
     # date_trunc's weeks begin on Monday: a day later, a Sunday falls into the week that it begins
@@ -320,15 +320,23 @@ def _timing(figure: Figure, sums: Mapping[str, str], kpi: Kpi) -> dict[str, str]
 
 _PERIODS = """periods AS (
     SELECT
-        grain, period_start, timezone('UTC', timezone('{zone}', period_start::TIMESTAMP)) AS starts_at,
-        least(timezone('UTC', timezone('{zone}', period_start + step)), until) AS ends_at
+        *,
+        least(period_ends_at, until) AS ends_at,
+        least(period_ends_at - INTERVAL 1 MICROSECOND, until) AS last_at
     FROM (
         SELECT
             grain,
-            step,
-            unnest(generate_series(first_period::TIMESTAMP, last_period::TIMESTAMP, step))::DATE
-                AS period_start
-        FROM grains
+            period_start,
+            timezone('UTC', timezone('{zone}', period_start::TIMESTAMP)) AS starts_at,
+            timezone('UTC', timezone('{zone}', period_start + step)) AS period_ends_at
+        FROM (
+            SELECT
+                grain,
+                step,
+                unnest(generate_series(first_period::TIMESTAMP, last_period::TIMESTAMP, step))::DATE
+                    AS period_start
+            FROM grains
+        )
     ) CROSS JOIN instant
 ),"""
 
