@@ -320,7 +320,7 @@ def _timing(figure: Figure, sums: Mapping[str, str], kpi: Kpi) -> dict[str, str]
 
 _PERIODS = """periods AS (
     SELECT
-        *,
+        named.*,
         least(period_ends_at, until) AS ends_at,
         least(period_ends_at - INTERVAL 1 MICROSECOND, until) AS last_at
     FROM (
@@ -337,7 +337,7 @@ _PERIODS = """periods AS (
                     AS period_start
             FROM grains
         )
-    ) CROSS JOIN instant
+    ) AS named CROSS JOIN instant
 ),"""
 
 _FLOW = """moves AS (

@@ -74,13 +74,16 @@ class Scope:
             *(f"{name} AS (\n{self._limited(name, query)}\n)" for name, query in derived.items()),
         ]
 
-    def _limited(self, name: str, query: str) -> str:
-        """Limit what is read from reference inputs, and so of no relation that is limited."""
+    def counts_person(self) -> str:
+        """Return SQL that says whether a ``profile_id`` is one of those who count."""
         conditions = ["profile_id IN (FROM in_segment)"] if self.segment else []
         conditions += [_KEPT["profiles"]] if self.where or self.consent else []
-        if name not in ("customers_then", "members_then") or not conditions:
-            return query
-        return f"SELECT * FROM (\n{query}\n) WHERE {' AND '.join(conditions)}"
+        return " AND ".join(conditions) or "true"
+
+    def _limited(self, name: str, query: str) -> str:
+        """Limit what is read from reference inputs, and so of no relation that is limited."""
+        limited = name in ("customers_then", "members_then") and self.is_limited
+        return f"SELECT * FROM (\n{query}\n) WHERE {self.counts_person()}" if limited else query
 
     def _select(self, name: str) -> str:
         conditions = ["profile_id IN (FROM in_segment)"] if self.segment else []

@@ -43,7 +43,8 @@ class Figure(BaseModel):
     - ``person`` where persons are counted, each once a row of the figure.
 
     ``$time_zone`` and each of ``options`` stand for their constants; ``$answers`` for the touchpoints that
-    answer a survey, with ``after``, the event type of what the person met before.
+    answer a survey, with ``after``, the event type of what the person met before; ``$counts_person`` for
+    whether a ``profile_id`` is one of those asked about, where no relation of the scope is read.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
