@@ -10,7 +10,7 @@ import csv
 import json
 import random
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -27,9 +27,30 @@ from reference import FIELDS, Channel, EventType, Options
 from reference.figures.world import World
 from strategies import Slice
 
-RECORDS = 2_500
+RECORDS = 5_000
 PARIS = ZoneInfo("Europe/Paris")
 AMOUNTS = ("value", "cost")
+
+LEFT_OUT = {
+    **dict.fromkeys(("account_viewed", "document_downloaded", "newsletter_delivered"), 0.85),
+    **dict.fromkeys(("claim_paid", "claim_reserved", "request_closed"), 0.3),
+}
+"""How much of what is left out: most events are visits, and hardly a claim costs nothing."""
+
+COMPLAINT_OF = {"request_opened": "complaint_opened", "request_closed": "complaint_answered"}
+"""A third of the requests become complaints, which are rare."""
+
+AGAIN = {
+    "request_opened": ("request_opened", (0, 7)),
+    "request_closed": ("request_opened", (0, 7, 8, 30, 31)),
+    "claim_closed": ("claim_reopened", (0, 30, 31)),
+    "email_delivered": ("email_opened", (0, 30, 31)),
+    "complaint_opened": ("complaint_answered", (0, 13, 14, 15, 59, 60, 61, 62)),
+    "quote_created": ("contract_signed", (0, 30, 31, 90, 91)),
+    "cart_created": ("assistance_purchased", (0, 30, 31)),
+    "letter_sent": ("contract_signed", (0, 90, 91)),
+}
+"""What some events are followed by, at once or about a window's edge, in days; a request by another one."""
 
 OPTIONS = Options(
     events={
@@ -48,6 +69,8 @@ def simulated(seed: int, folder: Path) -> Slice:
     references = {
         name: list(rows_of_csv(folder / f"{name}.csv", REFERENCES[name].fields)) for name in REFERENCES
     }
+    for contract in references["contracts"][::3]:  # in force before it was signed
+        contract["effective_from"] -= timedelta(days=60)
     references["spend"] = references["spend"][::7]  # three rows a touchpoint would be most of the work
     return Slice(hashed(list(odder(events, random.Random(seed)))), references)
 
@@ -63,21 +86,41 @@ def touchpoint(record: dict[str, Any], offset: int) -> dict[str, Any]:
 
 
 def odder(events: list[dict[str, Any]], chance: random.Random) -> Iterator[dict[str, Any]]:
-    """Return the events, some of them changed: carts, nulls, equal instants, bounds of days."""
+    """Return the events, some of them changed: fewer visits, more of what is rare, nulls, equal instants."""
     for event in events:
+        if chance.random() < LEFT_OUT.get(event["event_type"], 0):
+            continue
         changed = dict(event)
         if event["event_type"] == "product_viewed" and chance.random() < 0.3:
             changed["event_type"] = "cart_created"
+        if event["event_type"] in COMPLAINT_OF and int(event["case_id"], 36) % 3 == 0:
+            changed["event_type"] = COMPLAINT_OF[event["event_type"]]
+            changed.pop("stage", None)
         if chance.random() < 0.1:
             changed.pop("campaign", None)
             changed.pop("product", None)
-        if chance.random() < 0.02:
-            local = event["occurred_at"].replace(tzinfo=UTC).astimezone(PARIS)
-            midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
-            changed["occurred_at"] = midnight.astimezone(UTC).replace(tzinfo=None)
+        if chance.random() < 0.03:
+            changed["occurred_at"] = midnight_before(event["occurred_at"])
         elif chance.random() < 0.1:
             changed["occurred_at"] = event["occurred_at"].replace(minute=0, second=0, microsecond=0)
         yield changed
+        if changed["event_type"] in AGAIN and chance.random() < 0.2:
+            following, days = AGAIN[changed["event_type"]]
+            another = {"case_id": f"{event['case_id']}b"} if following == changed["event_type"] else {}
+            yield {
+                **changed,
+                **another,
+                "event_id": f"{event['event_id']} again",
+                "event_type": following,
+                "occurred_at": changed["occurred_at"] + timedelta(days=chance.choice(days)),
+                "source_offset": -event["source_offset"],
+            }
+
+
+def midnight_before(at: datetime) -> datetime:
+    """Return when an instant's local day begins."""
+    local = at.replace(tzinfo=UTC).astimezone(PARIS).replace(hour=0, minute=0, second=0, microsecond=0)
+    return local.astimezone(UTC).replace(tzinfo=None)
 
 
 def rows_of_csv(file: Path, fields: pa.Schema) -> Iterator[dict[str, Any]]:
