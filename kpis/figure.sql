@@ -15,7 +15,7 @@ dated AS (
     SELECT
         grain, step, last_period, $carried set_number, dimensions,
         $cut,
-        $period AS period_start,
+        $period AS period_start $everybody,
         moves.* EXCLUDE ($excluded)
     FROM moves CROSS JOIN sets $with_grains
     $counts
@@ -25,7 +25,7 @@ counted AS (
         grain, step, last_period, $carried set_number, dimensions, $keys, period_start,
         $sums
     FROM dated
-    WHERE period_start <= last_period
+    $met
     GROUP BY ALL
 ),
 followed AS (

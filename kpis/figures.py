@@ -113,6 +113,9 @@ def query(
         "name": literal(name),
         "keys": ", ".join(keys),
         "cut": ", ".join(_cut(place, cut_by) for place in range(width)),
+        "everybody": ", count(DISTINCT person) OVER (PARTITION BY grain, set_number, period_start) AS everybody"
+        if "everybody" in sums
+        else "",
         "sums": ", ".join(_counted(name, sum_, figure) for name, sum_ in sums.items()),
         "filled": ", ".join(_filled(name, figure) for name in sums),
         "shared": _shared(figure, cut_by),
@@ -195,7 +198,8 @@ def _sums(figure: Figure) -> dict[str, str]:
     """Return what is summed up in each group and period, as aggregates over the rows."""
     if figure.persons:
         of_whom = {"denominator": "count(DISTINCT person)"} if figure.kind == "share" else {}
-        return {"numerator": "count(DISTINCT person) FILTER (numerator)", **of_whom}
+        everybody = {"everybody": "any_value(everybody)"} if figure.numerator_dimensions else {}
+        return {"numerator": "count(DISTINCT person) FILTER (numerator)", **of_whom, **everybody}
     return _SUMS[figure.kind]
 
 
@@ -279,6 +283,7 @@ def _timing(figure: Figure, sums: Mapping[str, str], kpi: Kpi) -> dict[str, str]
         "from_period": "period_start",
         "last_of_group": "period_start",
         "counts": "",
+        "met": "",
     }
     first = f", (SELECT {_period_of('min(occurred_at)', kpi)} FROM touchpoints) AS first_period"
     if figure.snapshot:
@@ -315,6 +320,8 @@ def _timing(figure: Figure, sums: Mapping[str, str], kpi: Kpi) -> dict[str, str]
         # what was before the first touchpoint is known of those alone who were still there
         "from_period": "greatest(period_start, first_period)",
         "last_of_group": f"CASE WHEN {stands} THEN last_period ELSE period_start END",
+        # what stands from within the last period on meets no start any more
+        "met": "WHERE period_start <= last_period",
     }
 
 
@@ -407,7 +414,8 @@ def _shared(figure: Figure, cut_by: Sequence[tuple[str, ...]]) -> str:
                 f"v{place + 1}" for place, name in enumerate(names) if name not in figure.numerator_dimensions
             ]
             by = ", ".join(("grain", "set_number", "period", *kept))
-            cases.append(f" WHEN {number} THEN sum(denominator) OVER (PARTITION BY {by})")
+            whole = "max(everybody)" if figure.persons else "sum(denominator)"
+            cases.append(f" WHEN {number} THEN {whole} OVER (PARTITION BY {by})")
     return f"REPLACE (CASE set_number{''.join(cases)} ELSE denominator END AS denominator)" if cases else ""
 
 
