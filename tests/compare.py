@@ -19,10 +19,14 @@ from reference import (
     STAGES,
     Options,
     Tables,
+    cases_at,
+    claims_at,
+    contract_premiums_at,
     contracts_at,
     journeys_at,
     ladder_moves,
     profiles_at,
+    quotes_at,
 )
 
 Row = dict[str, Any]
@@ -50,6 +54,15 @@ KEYS: dict[str, tuple[str, ...]] = {
 }
 """What names a row of each relation; in the order of cause and effect, so that the first difference is the
 nearest to its cause."""
+
+MATTERS_AT = (
+    ("contracts_at", ("contract_id",), contracts_at),
+    ("contract_premiums_at", ("contract_id", "from_at"), contract_premiums_at),
+    ("quotes_at", ("quote_id",), quotes_at),
+    ("claims_at", ("claim_id",), claims_at),
+    ("cases_at", ("case_id",), cases_at),
+)
+"""Contracts and what else has a business key at an instant: relation, what names a row, the reference's."""
 
 ELSEWHERE = {"people": "internal.people"}
 """Where the product keeps what it does not show."""
@@ -142,8 +155,8 @@ def assert_same_at(
         AssertionError: they differ.
     """
     instant = f"(TIMESTAMP '{as_of}')"
-    contracts = rows_of(connection, f"FROM contracts_at{instant}")
-    assert_same_rows("contracts_at", ("contract_id",), contracts_at(expected, as_of), contracts)
+    for name, key, twin in MATTERS_AT:
+        assert_same_rows(name, key, twin(expected, as_of), rows_of(connection, f"FROM {name}{instant}"))
     profiles = rows_of(connection, f"FROM profiles_at{instant}")
     assert_same_rows("profiles_at", ("profile_id",), profiles_at(expected, as_of, options), profiles)
     if before is not None:

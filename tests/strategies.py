@@ -41,7 +41,7 @@ EVENT_TYPES = {
     "listed": EventType("loyalty", ("listing_offered",)),
     "matched": EventType("loyalty", ("listing_matched",)),
     "met": EventType("loyalty", ("meeting_attended",)),
-    "renewed": EventType("loyalty", ("contract_renewed",)),
+    "renewed": EventType("loyalty", ("contract_renewed",), "premium"),
     "praised": EventType("advocacy", ("review_posted",)),
     "referred": EventType("advocacy", ("referral_made",)),
     "merged": EventType(None, ("customer_merged",)),
@@ -400,7 +400,7 @@ def references(draw: st.DrawFn, theme: Theme, cast: Cast) -> dict[str, list[Even
             }
         ).flatmap(
             lambda row: st.sampled_from(
-                (row, row, {**row, "annual_premium": Decimal("120.0000"), "currency": "EUR"})
+                (row, row, *({**row, "annual_premium": Decimal(n), "currency": "EUR"} for n in (120, 90)))
             )
         ),
         "customers": st.fixed_dictionaries(

@@ -34,6 +34,15 @@ TYPES = {
     **dict.fromkeys(LISTS_OF_TEXTS, pa.list_(pa.string())),
     **dict.fromkeys(LISTS_OF_INSTANTS, pa.list_(INSTANT)),
     "attributes": PAIRS,
+    "signed": pa.struct(
+        [
+            *((name, INSTANT) for name in ("effective_from", "effective_to", "due_at")),
+            *(("annual_premium", AMOUNT), ("currency", pa.string())),
+        ]
+    ),
+    "renewals": pa.list_(
+        pa.struct([("renewed_at", INSTANT), ("annual_premium", AMOUNT), ("currency", pa.string())])
+    ),
     "quarantine.value": pa.string(),
 }
 """By column, or by relation and column; an instant where the name ends with _at, else a text."""
@@ -64,7 +73,10 @@ COLUMNS = {
     "identity_links": (
         *("kind", "anonymous_id", "other_customer_id", "customer_id", "event_id", "linked_at", "status"),
     ),
-    "visits": ("visit_id", "profile_id", "started_at", "ended_at", "touchpoints"),
+    "visits": (
+        *("visit_id", "profile_id", "started_at", "ended_at", "touchpoints", "channel", "source"),
+        *("campaign", "content", "product"),
+    ),
     "journeys": (
         *("journey_id", "profile_id", "unit", "unit_key", "started_at", "last_at", "closes_at", "ended_by"),
         *("first_channel", "last_channel", "touchpoints", "awareness_at", "consideration_at", "purchase_at"),
@@ -95,17 +107,37 @@ COLUMNS = {
         *("contract_id", "profile_id", "customer_id", "product", "held_from", "signed_at", "signed_by"),
         *("effective_from", "effective_to", "due_at", "terminated_at", "terminated_by"),
         *("termination_effective_to", "initiator", "reason", "renewed_at", "annual_premium", "currency"),
+        *("signed", "renewals"),
     ),
     "quotes": (
-        *("quote_id", "profile_id", "product", "channel", "quoted_at", "quoted_by", "value", "currency"),
+        *(
+            "quote_id",
+            "profile_id",
+            "first_at",
+            "product",
+            "channel",
+            "quoted_at",
+            "quoted_by",
+            "value",
+            "currency",
+        ),
         *("bound_at", "bound_by", "contract_id"),
     ),
     "claims": (
-        *("claim_id", "profile_id", "contract_id", "product", "opened_at", "opened_by", "closed_at"),
+        *(
+            "claim_id",
+            "profile_id",
+            "first_at",
+            "contract_id",
+            "product",
+            "opened_at",
+            "opened_by",
+            "closed_at",
+        ),
         "reopened_at",
     ),
     "cases": (
-        *("case_id", "profile_id", "kind", "product", "channel", "opened_at", "opened_by"),
+        *("case_id", "profile_id", "first_at", "kind", "product", "channel", "opened_at", "opened_by"),
         *("acknowledged_at", "forwarded_at", "answered_at", "reminded_at", "closed_at", "reopened_at"),
         "matched_at",
     ),

@@ -64,13 +64,13 @@ def build_journeys(connection: duckdb.DuckDBPyConnection, rules: JourneyRules) -
     Args:
         connection: has a table or view ``history``, one row per touchpoint and every touchpoint of each
             profile in it: ``rid BIGINT`` (distinct), ``profile_id, identified, event_id, occurred_at,
-            event_type, roles, stage, channel, medium, product, contract_id, claim_id, case_id, money_role,
-            value, currency, cost``, typed as in the relation touchpoints, ``visit_id VARCHAR`` as stored
-            (null: not yet) and ``ends_holding BOOLEAN``: the termination that leaves the person no contract.
-            It is read several times. On return the connection holds one temporary table ``built_NAME`` per
-            relation in ``BUILT``, with that relation's columns, and ``built_visit_changes(rid BIGINT,
-            visit_id VARCHAR)``: the touchpoints whose visit is not the stored one, null where they have none
-            any more; earlier ones are replaced.
+            event_type, roles, stage, channel, medium, source, campaign, content, product, contract_id,
+            claim_id, case_id, money_role, value, currency, cost``, typed as in the relation touchpoints,
+            ``visit_id VARCHAR`` as stored (null: not yet) and ``ends_holding BOOLEAN``: the termination that
+            leaves the person no contract. It is read several times. On return the connection holds one
+            temporary table ``built_NAME`` per relation in ``BUILT``, with that relation's columns, and
+            ``built_visit_changes(rid BIGINT, visit_id VARCHAR)``: the touchpoints whose visit is not the
+            stored one, null where they have none any more; earlier ones are replaced.
         rules: how journeys are cut.
     """
     gap = None if rules.gap is None else rules.gap // timedelta(microseconds=1)

@@ -60,7 +60,7 @@ FROM (
 WINDOW in_order AS (PARTITION BY profile_number ORDER BY occurred_at, rank, event_id);
 
 CREATE OR REPLACE TEMP TABLE visit_starts AS
-SELECT profile_number, n AS first_n, profile_id, hashed_id('visit', profile_id, event_id) AS visit_id
+SELECT profile_number, n AS first_n, rid, profile_id, hashed_id('visit', profile_id, event_id) AS visit_id
 FROM ordered_digital JOIN numbered_profiles USING (profile_number)
 WHERE starts;
 
@@ -73,7 +73,7 @@ SELECT
 FROM ordered_digital;
 
 CREATE OR REPLACE TEMP TABLE visits_of AS
-SELECT rid, visit_id FROM visit_members JOIN visit_starts USING (profile_number, first_n);
+SELECT visit_members.rid, visit_id FROM visit_members JOIN visit_starts USING (profile_number, first_n);
 
 -- Mostly the touchpoints that are new: a late one changes the visits around it, no others.
 CREATE OR REPLACE TEMP TABLE built_visit_changes AS
@@ -82,8 +82,10 @@ FROM history LEFT JOIN visits_of USING (rid)
 WHERE history.visit_id IS DISTINCT FROM visits_of.visit_id;
 
 CREATE OR REPLACE TEMP TABLE built_visits AS
-SELECT visit_id, profile_id, started_at, ended_at, touchpoints
-FROM visit_starts
+SELECT
+    s.visit_id, s.profile_id, started_at, ended_at, touchpoints, f.channel, f.source, f.campaign, f.content, f.product
+FROM visit_starts AS s
+JOIN history AS f USING (rid)
 JOIN (
     SELECT
         profile_number, first_n, min(occurred_at) AS started_at, max(occurred_at) AS ended_at, count(*) AS touchpoints

@@ -1,6 +1,7 @@
 CREATE TABLE cases (
     case_id VARCHAR NOT NULL,
     profile_id VARCHAR NOT NULL,
+    first_at TIMESTAMP NOT NULL,
     kind VARCHAR NOT NULL,
     product VARCHAR,
     channel VARCHAR NOT NULL,
@@ -18,6 +19,7 @@ CREATE TABLE cases (
 COMMENT ON TABLE cases IS 'One row per case that a touchpoint names: what opens, is answered, reopens and closes.';
 COMMENT ON COLUMN cases.case_id IS 'Business key of the case.';
 COMMENT ON COLUMN cases.profile_id IS 'The person: of the first touchpoint that names the case and is a known customer''s, else of the first that names it.';
+COMMENT ON COLUMN cases.first_at IS 'When the first touchpoint that names it occurred, UTC.';
 COMMENT ON COLUMN cases.kind IS 'complaint, request, question, listing, meeting, message or other: by the roles of the first touchpoint that names it (complaint_…, request_… and so on; message: email_… or survey_…).';
 COMMENT ON COLUMN cases.product IS 'Product line: of the opening, else of the first touchpoint that names case and product.';
 COMMENT ON COLUMN cases.channel IS 'Where it was opened; where no opening was seen, where it was first named.';

@@ -16,7 +16,11 @@ CREATE TABLE contracts (
     reason VARCHAR,
     renewed_at TIMESTAMP[] NOT NULL,
     annual_premium DECIMAL(18, 4),
-    currency VARCHAR
+    currency VARCHAR,
+    signed STRUCT(
+        effective_from TIMESTAMP, effective_to TIMESTAMP, due_at TIMESTAMP, annual_premium DECIMAL(18, 4), currency VARCHAR
+    ),
+    renewals STRUCT(renewed_at TIMESTAMP, annual_premium DECIMAL(18, 4), currency VARCHAR)[] NOT NULL
 );
 
 COMMENT ON TABLE contracts IS 'One row per contract that a touchpoint or the reference input contracts names. What the reference input says (its newest valid_from) wins over what touchpoints say. Whether it is in force depends on an instant: see contracts_at(as_of).';
@@ -38,3 +42,5 @@ COMMENT ON COLUMN contracts.reason IS 'Why it was ended: the termination''s attr
 COMMENT ON COLUMN contracts.renewed_at IS 'When touchpoints with the role contract_renewed occurred, UTC, in order; a tacit renewal sends none.';
 COMMENT ON COLUMN contracts.annual_premium IS 'Premium of one year, in currency: by the reference input, else the signing''s value where its money role is premium.';
 COMMENT ON COLUMN contracts.currency IS 'ISO 4217 code of annual_premium.';
+COMMENT ON COLUMN contracts.signed IS 'What the signing said, whatever the reference input says; null: no signing was seen.';
+COMMENT ON COLUMN contracts.renewals IS 'Touchpoints with the role contract_renewed whose value is a premium, in order: when each occurred, UTC, and what it said.';

@@ -19,6 +19,8 @@ COMMENT ON COLUMN contracts_now.reason IS 'Why it was ended: the termination''s 
 COMMENT ON COLUMN contracts_now.renewed_at IS 'When touchpoints with the role contract_renewed occurred, UTC, in order; a tacit renewal sends none.';
 COMMENT ON COLUMN contracts_now.annual_premium IS 'Premium of one year, in currency: by the reference input, else the signing''s value where its money role is premium.';
 COMMENT ON COLUMN contracts_now.currency IS 'ISO 4217 code of annual_premium.';
+COMMENT ON COLUMN contracts_now.signed IS 'What the signing said, whatever the reference input says; null: no signing was seen.';
+COMMENT ON COLUMN contracts_now.renewals IS 'Touchpoints with the role contract_renewed whose value is a premium, in order: when each occurred, UTC, and what it said.';
 COMMENT ON COLUMN contracts_now.began_at IS 'When it came into force, UTC; null: not yet.';
 COMMENT ON COLUMN contracts_now.ended_at IS 'When it ceased to be in force, UTC; null: not yet.';
 COMMENT ON COLUMN contracts_now.in_force IS 'True where it has begun and not ended.';

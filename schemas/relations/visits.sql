@@ -3,7 +3,12 @@ CREATE TABLE visits (
     profile_id VARCHAR NOT NULL,
     started_at TIMESTAMP NOT NULL,
     ended_at TIMESTAMP NOT NULL,
-    touchpoints BIGINT NOT NULL
+    touchpoints BIGINT NOT NULL,
+    channel VARCHAR NOT NULL,
+    source VARCHAR,
+    campaign VARCHAR,
+    content VARCHAR,
+    product VARCHAR
 );
 
 COMMENT ON TABLE visits IS 'One row per visit: digital touchpoints of one profile with gaps of at most 30 minutes. It belongs to the period of its start.';
@@ -12,3 +17,8 @@ COMMENT ON COLUMN visits.profile_id IS 'The person: customer id, or anon: and th
 COMMENT ON COLUMN visits.started_at IS 'When its first touchpoint occurred, UTC.';
 COMMENT ON COLUMN visits.ended_at IS 'When its last touchpoint occurred, UTC.';
 COMMENT ON COLUMN visits.touchpoints IS 'How many digital touchpoints it has.';
+COMMENT ON COLUMN visits.channel IS 'Channel of its first touchpoint.';
+COMMENT ON COLUMN visits.source IS 'Where the first touchpoint came from.';
+COMMENT ON COLUMN visits.campaign IS 'Campaign of its first touchpoint.';
+COMMENT ON COLUMN visits.content IS 'Content of its first touchpoint.';
+COMMENT ON COLUMN visits.product IS 'Product line of its first touchpoint.';

@@ -15,7 +15,16 @@ Where the product gives a hash as an id, the reference gives what was hashed: a 
 ``(unit, unit_key, first event_id)``, a visit is the event_id of its first touchpoint.
 """
 
-from reference.at_instant import contracts_at, journeys_at, ladder_moves, profiles_at
+from reference.at_instant import (
+    cases_at,
+    claims_at,
+    contract_premiums_at,
+    contracts_at,
+    journeys_at,
+    ladder_moves,
+    profiles_at,
+    quotes_at,
+)
 from reference.build import build
 from reference.model import (
     COORDINATES,
@@ -43,9 +52,13 @@ __all__ = [
     "Options",
     "Tables",
     "build",
+    "cases_at",
+    "claims_at",
+    "contract_premiums_at",
     "contracts_at",
     "journeys_at",
     "ladder_moves",
     "profiles_at",
+    "quotes_at",
     "stage_conversion",
 ]

@@ -23,22 +23,48 @@ def journeys_at(tables: Tables, as_of: datetime, options: Options) -> list[Row]:
     return rows
 
 
+def versions_of(tables: Tables) -> dict[str, list[Row]]:
+    """Return the reference input's versions of each contract, the earliest first."""
+    found: dict[str, list[Row]] = {}
+    for row in sorted(tables.ref_contracts, key=since):
+        found.setdefault(row["contract_id"], []).append(row)
+    return found
+
+
+def since(version: Row) -> datetime:
+    """Return from when a version is in force; one without ``valid_from`` ever was."""
+    return version["valid_from"] or datetime.min
+
+
 def contracts_at(tables: Tables, as_of: datetime) -> list[Row]:
     """Return the contracts that were held, in force or terminated by an instant.
 
     A contract begins at its effective date, else when it was first held. It ends at the effective date
     of a termination that had happened by then, else at the termination, else at the end that the
-    reference input gives. At its end it is no longer in force. What a signing or a termination says is
-    known from then on; what the reference input says, always.
+    reference input gives. At its end it is no longer in force.
     """
+    versions = versions_of(tables)
+    person_of = {row["customer_id"]: row["profile_id"] for row in tables.people}
     rows = []
     for contract in tables.contracts:
-        known = tables.newest_contracts.get(contract["contract_id"], {})
-        row = known_by(contract, known, as_of)
-        since = (contract["held_from"], known.get("effective_from"), contract["terminated_at"])
-        if not any(at is not None and at <= as_of for at in since):
+        of_contract = versions.get(contract["contract_id"], [])
+        in_force = [version for version in of_contract if since(version) <= as_of]
+        version = in_force[-1] if in_force else of_contract[0] if of_contract else {}
+        held = [at for at in (contract["signed_at"], *contract["renewed_at"]) if at is not None]
+        first_held = min(held, default=None)
+        reasons = (first_held, version.get("effective_from"), contract["terminated_at"])
+        if not any(at is not None and at <= as_of for at in reasons):
             continue
-        ends = known.get("effective_to")
+        row = known_by(contract, version, bool(in_force), as_of)
+        if version:
+            row["profile_id"] = person_of.get(version["customer_id"], version["customer_id"])
+            row["customer_id"] = version["customer_id"]
+            row["product"] = version["product"] or row["product"]
+        held_from = [
+            at for at in (first_held, version.get("effective_from")) if at is not None and at <= as_of
+        ]
+        row["held_from"] = held_from[0] if held_from else None
+        ends = version.get("effective_to")
         if row["terminated_at"] is not None:
             ends = row["termination_effective_to"] or row["terminated_at"]
         begins = row["effective_from"] or row["held_from"]
@@ -56,7 +82,6 @@ def contracts_at(tables: Tables, as_of: datetime) -> list[Row]:
     return rows
 
 
-SAID_BY_THE_SIGNING = ("effective_from", "effective_to", "due_at", "annual_premium", "currency")
 SAID_BY_THE_TERMINATION = (
     "terminated_at",
     "terminated_by",
@@ -66,18 +91,106 @@ SAID_BY_THE_TERMINATION = (
 )
 
 
-def known_by(contract: Row, known: Row, as_of: datetime) -> Row:
-    """Return a contract's row without what events after the instant say."""
+def known_by(contract: Row, version: Row, is_in_force: bool, as_of: datetime) -> Row:
+    """Return a contract's row by what was known at an instant.
+
+    A version of the reference input that is in force goes before the signing, one that is not yet in force
+    after it.
+    """
     row = dict(contract)
-    row["renewed_at"] = [at for at in row["renewed_at"] if at <= as_of]
-    if row["held_from"] is not None and row["held_from"] > as_of:
-        row["held_from"] = None
     if row["signed_at"] is not None and row["signed_at"] > as_of:
-        row["signed_at"] = row["signed_by"] = None
-        row.update({name: known.get(name) for name in SAID_BY_THE_SIGNING})
+        row["signed_at"] = row["signed_by"] = row["signed"] = None
     if row["terminated_at"] is not None and row["terminated_at"] > as_of:
         row.update(dict.fromkeys(SAID_BY_THE_TERMINATION))
+    row["renewed_at"] = [at for at in row["renewed_at"] if at <= as_of]
+    row["renewals"] = [renewal for renewal in row["renewals"] if renewal["renewed_at"] <= as_of]
+    told = [version, row["signed"] or {}] if is_in_force else [row["signed"] or {}, version]
+    for name in ("effective_from", "effective_to", "due_at"):
+        row[name] = next((said[name] for said in told if said.get(name) is not None), None)
+    premium = next((said for said in told if said.get("annual_premium") is not None), {})
+    row["annual_premium"], row["currency"] = premium.get("annual_premium"), premium.get("currency")
     return row
+
+
+def contract_premiums_at(tables: Tables, as_of: datetime) -> list[Row]:
+    """Return the annual premium of each contract over time, by what was known at an instant.
+
+    Each statement of a premium holds from its instant until the next. At the beginning of the contract it
+    is, of these, the first that there is: the reference input's version in force, the last signing or
+    renewal (a signing counts, though it came after the beginning), the reference input's first version.
+    """
+    versions = versions_of(tables)
+    rows = []
+    for contract in contracts_at(tables, as_of):
+        begins, ends = contract["began_at"], contract["ended_at"]
+        if begins is None:
+            continue
+        of_contract = versions.get(contract["contract_id"], [])
+        by_reference = [(since(version), version) for version in of_contract if since(version) <= as_of]
+        by_event = [(renewal["renewed_at"], renewal) for renewal in contract["renewals"]]
+        if contract["signed"] is not None:
+            by_event.insert(0, (min(contract["signed_at"], begins), contract["signed"]))
+        first_version = [(datetime.min, version) for version in of_contract[:1]]
+        premiums: dict[datetime, Row] = {}
+        for statements in (first_version, by_event, by_reference):  # those of greater weight come later
+            for at, said in sorted(statements, key=lambda statement: statement[0]):
+                if said["annual_premium"] is not None and (ends is None or max(at, begins) < ends):
+                    premiums[max(at, begins)] = {name: said[name] for name in ("annual_premium", "currency")}
+        starts = sorted(premiums)
+        starts = [  # equal ones are one stretch
+            start
+            for before, start in zip([None, *starts], starts, strict=False)
+            if before is None or premiums[before] != premiums[start]
+        ]
+        for start, following in zip(starts, [*starts[1:], ends], strict=True) if starts else ():
+            rows.append(
+                {
+                    "contract_id": contract["contract_id"],
+                    "profile_id": contract["profile_id"],
+                    "product": contract["product"],
+                    **premiums[start],
+                    "from_at": start,
+                    "until_at": following,
+                }
+            )
+    return rows
+
+
+def quotes_at(tables: Tables, as_of: datetime) -> list[Row]:
+    """Return the quotes that were named by an instant, without what came later."""
+    by_step = {
+        "quoted_at": ("quoted_at", "quoted_by", "value", "currency"),
+        "bound_at": ("bound_at", "bound_by", "contract_id"),
+    }
+    return [matter_by(row, by_step, as_of) for row in tables.quotes if row["first_at"] <= as_of]
+
+
+def claims_at(tables: Tables, as_of: datetime) -> list[Row]:
+    """Return the claims that were named by an instant, without what came later."""
+    by_step = {"opened_at": ("opened_at", "opened_by")}
+    return [matter_by(row, by_step, as_of) for row in tables.claims if row["first_at"] <= as_of]
+
+
+def cases_at(tables: Tables, as_of: datetime) -> list[Row]:
+    """Return the cases that were named by an instant, without what came later."""
+    by_step = {
+        "opened_at": ("opened_at", "opened_by"),
+        "acknowledged_at": ("acknowledged_at",),
+        "matched_at": ("matched_at",),
+    }
+    return [matter_by(row, by_step, as_of) for row in tables.cases if row["first_at"] <= as_of]
+
+
+def matter_by(row: Row, by_step: dict[str, tuple[str, ...]], as_of: datetime) -> Row:
+    """Return a row without what was said by steps later than an instant; person and subject stand."""
+    known = {
+        name: [at for at in value if at <= as_of] if isinstance(value, list) else value
+        for name, value in row.items()
+    }
+    for step, said in by_step.items():
+        if row[step] is not None and row[step] > as_of:
+            known.update(dict.fromkeys(said))
+    return known
 
 
 def profiles_at(tables: Tables, as_of: datetime, options: Options) -> list[Row]:

@@ -103,6 +103,28 @@ def contract_row(contract_id: str, events: list[Row], known: Row, person_of: dic
         "renewed_at": [event["occurred_at"] for event in with_role(events, "contract_renewed")],
         "annual_premium": premium,
         "currency": None if premium is None else currency,
+        "signed": None if signing is None else said_by(signing),
+        "renewals": [
+            {
+                "renewed_at": event["occurred_at"],
+                "annual_premium": event["value"],
+                "currency": event["currency"],
+            }
+            for event in with_role(events, "contract_renewed")
+            if event["money_role"] == "premium" and event["value"] is not None
+        ],
+    }
+
+
+def said_by(signing: Row) -> Row:
+    """Return what a signing says, whatever the reference input does."""
+    is_premium = signing["money_role"] == "premium" and signing["value"] is not None
+    return {
+        "effective_from": instant_of(signing, "effective_from"),
+        "effective_to": instant_of(signing, "effective_to"),
+        "due_at": instant_of(signing, "due_at"),
+        "annual_premium": signing["value"] if is_premium else None,
+        "currency": signing["currency"] if is_premium else None,
     }
 
 

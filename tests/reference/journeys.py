@@ -32,10 +32,15 @@ def by_profile(touchpoints: Iterable[Row]) -> dict[str, list[Row]]:
     return groups
 
 
+OF_THE_FIRST = ("channel", "source", "campaign", "content", "product")
+"""What a visit has from its first touchpoint."""
+
+
 def mark_visits(history: list[Row]) -> list[Row]:
     """Set ``visit_id`` on one profile's touchpoints in order, and return the visits.
 
-    A visit is a run of digital touchpoints, neighbours at most 30 minutes apart; others stand outside.
+    A visit is a run of digital touchpoints, neighbours at most 30 minutes apart; others stand outside. Where
+    it came from is where its first touchpoint did.
     """
     found: list[Row] = []
     for touchpoint in history:
@@ -50,6 +55,7 @@ def mark_visits(history: list[Row]) -> list[Row]:
                     "profile_id": touchpoint["profile_id"],
                     "started_at": at,
                     "touchpoints": 0,
+                    **{name: touchpoint[name] for name in OF_THE_FIRST},
                 }
             )
         found[-1]["ended_at"] = at

@@ -53,6 +53,7 @@ def quote_rows(touchpoints: list[Row]) -> list[Row]:
             {
                 "quote_id": quote_id,
                 "profile_id": owner(events),
+                "first_at": events[0]["occurred_at"],
                 "product": told(events, "product", quoted),
                 "channel": told(events, "channel", quoted),
                 "quoted_at": value_of(quoted, "occurred_at"),
@@ -76,6 +77,7 @@ def claim_rows(touchpoints: list[Row]) -> list[Row]:
             {
                 "claim_id": claim_id,
                 "profile_id": owner(events),
+                "first_at": events[0]["occurred_at"],
                 "contract_id": told(events, "contract_id", opened),
                 "product": told(events, "product", opened),
                 "opened_at": value_of(opened, "occurred_at"),
@@ -97,6 +99,7 @@ def case_rows(touchpoints: list[Row]) -> list[Row]:
             {
                 "case_id": case_id,
                 "profile_id": owner(events),
+                "first_at": events[0]["occurred_at"],
                 "kind": kind_of(events[0]),
                 "product": told(events, "product", opened),
                 "channel": told(events, "channel", opened),

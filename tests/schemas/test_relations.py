@@ -8,6 +8,7 @@ from parcours.schemas import relations
 ADDED = {
     "touchpoints": {"source_name", "event_key", "content_sha256"},
     "identity_links": {"other_customer_id"},
+    "visits": {"channel", "source", "campaign", "content", "product"},
     "journeys": {"gap_seconds"},
     "journeys_now": {"gap_seconds"},
     "profiles_now": {
@@ -16,7 +17,8 @@ ADDED = {
     },
 }
 """Columns beyond the contract's: the configured source, what duplicates are found by, the other of two
-customer ids, the gap that a journey was cut by, the ladder's facts."""
+customer ids, where a visit came from (traffic by channel would otherwise join every touchpoint), the gap that
+a journey was cut by, the ladder's facts."""
 
 JOURNEYS = """journey_id profile_id unit unit_key started_at last_at closes_at ended_by first_channel
     last_channel touchpoints awareness_at consideration_at purchase_at service_at loyalty_at advocacy_at
@@ -25,7 +27,13 @@ PROFILES = "profile_id identified first_at last_at touchpoints journeys"
 
 CONTRACTS = """contract_id profile_id customer_id product held_from signed_at signed_by effective_from
     effective_to due_at terminated_at terminated_by termination_effective_to initiator reason renewed_at
-    annual_premium currency"""
+    annual_premium currency signed renewals"""
+
+QUOTES = """quote_id profile_id first_at product channel quoted_at quoted_by value currency bound_at bound_by
+    contract_id"""
+CLAIMS = "claim_id profile_id first_at contract_id product opened_at opened_by closed_at reopened_at"
+CASES = """case_id profile_id first_at kind product channel opened_at opened_by acknowledged_at forwarded_at
+    answered_at reminded_at closed_at reopened_at matched_at"""
 
 LOADED = "valid_from attributes source_name source_topic source_partition source_offset run_id"
 
@@ -47,11 +55,9 @@ PROMISED = {
     "stage_visits": """journey_id position stage entered_at last_at first_event_id touchpoints is_return
         return_kind""",
     "contracts": CONTRACTS,
-    "quotes": """quote_id profile_id product channel quoted_at quoted_by value currency bound_at bound_by
-        contract_id""",
-    "claims": "claim_id profile_id contract_id product opened_at opened_by closed_at reopened_at",
-    "cases": """case_id profile_id kind product channel opened_at opened_by acknowledged_at forwarded_at
-        answered_at reminded_at closed_at reopened_at matched_at""",
+    "quotes": QUOTES,
+    "claims": CLAIMS,
+    "cases": CASES,
     "ref_customers": f"""customer_id member_since member_until region birth_year segment potential
         {LOADED}""",
     "ref_contracts": f"""contract_id customer_id product effective_from effective_to due_at annual_premium
@@ -75,6 +81,10 @@ PROMISED = {
         journeys_before journeys_after stage_conversions""",
     "journeys_now": f"{JOURNEYS} closed",
     "contracts_now": f"{CONTRACTS} began_at ended_at in_force in_force_since",
+    "contract_premiums_now": "contract_id profile_id product currency annual_premium from_at until_at",
+    "quotes_now": QUOTES,
+    "claims_now": CLAIMS,
+    "cases_now": CASES,
     "profiles_now": f"{PROFILES} rung",
 }
 """The columns that queries may rely on: more may be added, none may go."""

@@ -178,6 +178,14 @@ def test_a_contract_from_its_touchpoints(loader):
         "renewed_at": [day(365), day(700)],
         "annual_premium": Decimal(120),
         "currency": "CHF",
+        "signed": {
+            "effective_from": datetime(2025, 2, 1),
+            "effective_to": None,
+            "due_at": datetime(2026, 2, 1),
+            "annual_premium": Decimal(120),
+            "currency": "CHF",
+        },
+        "renewals": [],
     }
 
 
@@ -330,6 +338,7 @@ def test_a_quote(loader):
     assert only(loader, "quotes") == {
         "quote_id": "Q",
         "profile_id": "ada",
+        "first_at": day(0),
         "product": "auto",
         "channel": "site",
         "quoted_at": day(1),
@@ -350,6 +359,7 @@ def test_a_claim(loader):
     assert only(loader, "claims") == {
         "claim_id": "S",
         "profile_id": "ada",
+        "first_at": day(1),
         "contract_id": "K",
         "product": None,
         "opened_at": day(1),

@@ -24,6 +24,9 @@ COLUMNS = {
     "stage": "VARCHAR",
     "channel": "VARCHAR",
     "medium": "VARCHAR",
+    "source": "VARCHAR",
+    "campaign": "VARCHAR",
+    "content": "VARCHAR",
     "product": "VARCHAR",
     "contract_id": "VARCHAR",
     "claim_id": "VARCHAR",
@@ -232,9 +235,9 @@ class TestVisits:
         """Digital touchpoints up to 30 minutes apart are one visit, whatever else happens between."""
         minute = timedelta(minutes=1)
         rows = [
-            touchpoint("a", at=START, medium="digital"),
+            touchpoint("a", at=START, medium="digital", source="news", campaign="spring", product="auto"),
             touchpoint("b", at=START + 10 * minute, medium="human"),
-            touchpoint("c", at=START + 30 * minute, medium="digital"),
+            touchpoint("c", at=START + 30 * minute, medium="digital", channel="app", source="mail"),
             touchpoint("d", at=START + 60 * minute + timedelta(microseconds=1), medium="digital"),
             touchpoint("e", at=START, medium="digital", profile_id="C2"),
             touchpoint("f", at=START, medium=None),
@@ -250,6 +253,8 @@ class TestVisits:
             )
             for row in visits
         ]
+        came_from = [(row["channel"], row["source"], row["campaign"], row["product"]) for row in visits]
+        assert [("site", "news", "spring", "auto"), *[("site", None, None, None)] * 2] == came_from
         members = ask("SELECT event_id, c.visit_id FROM built_visit_changes AS c JOIN history USING (rid)")
         one, two, other = (row["visit_id"] for row in visits)
         assert {"a": one, "c": one, "d": two, "e": other} == {

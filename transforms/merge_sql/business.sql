@@ -101,9 +101,23 @@ told AS (
         }, place) FILTER (signs) AS signing,
         arg_min({occurred_at: occurred_at, event_id: event_id, attributes: attributes}, place)
             FILTER (terminates) AS ending,
-        list(occurred_at) FILTER (renews) AS renewed_at
+        list(occurred_at) FILTER (renews) AS renewed_at,
+        list({renewed_at: occurred_at, annual_premium: value, currency: currency} ORDER BY place)
+            FILTER (renews AND is_premium AND value IS NOT NULL) AS renewals
     FROM events
     GROUP BY contract_id
+),
+said AS (
+    SELECT
+        *,
+        CASE WHEN signing IS NOT NULL THEN {
+            effective_from: as_instant(attribute(signing.attributes, 'effective_from')),
+            effective_to: as_instant(attribute(signing.attributes, 'effective_to')),
+            due_at: as_instant(attribute(signing.attributes, 'due_at')),
+            annual_premium: signing.premium,
+            currency: CASE WHEN signing.premium IS NOT NULL THEN signing.currency END
+        } END AS signed
+    FROM told
 ),
 reference AS (
     SELECT r.*, coalesce(p.profile_id, r.customer_id) AS profile_id
@@ -120,21 +134,20 @@ SELECT
     coalesce(t.held_from, r.effective_from) AS held_from,
     t.signing.occurred_at AS signed_at,
     t.signing.event_id AS signed_by,
-    coalesce(r.effective_from, as_instant(attribute(t.signing.attributes, 'effective_from'))) AS effective_from,
-    coalesce(r.effective_to, as_instant(attribute(t.signing.attributes, 'effective_to'))) AS effective_to,
-    coalesce(r.due_at, as_instant(attribute(t.signing.attributes, 'due_at'))) AS due_at,
+    coalesce(r.effective_from, t.signed.effective_from) AS effective_from,
+    coalesce(r.effective_to, t.signed.effective_to) AS effective_to,
+    coalesce(r.due_at, t.signed.due_at) AS due_at,
     t.ending.occurred_at AS terminated_at,
     t.ending.event_id AS terminated_by,
     as_instant(attribute(t.ending.attributes, 'effective_to')) AS termination_effective_to,
     attribute(t.ending.attributes, 'initiator') AS initiator,
     attribute(t.ending.attributes, 'reason') AS reason,
     coalesce(list_sort(t.renewed_at), []) AS renewed_at,
-    coalesce(r.annual_premium, t.signing.premium) AS annual_premium,
-    CASE
-        WHEN r.annual_premium IS NOT NULL THEN r.currency
-        WHEN t.signing.premium IS NOT NULL THEN t.signing.currency
-    END AS currency
-FROM told AS t FULL JOIN reference AS r USING (contract_id);
+    coalesce(r.annual_premium, t.signed.annual_premium) AS annual_premium,
+    CASE WHEN r.annual_premium IS NOT NULL THEN r.currency ELSE t.signed.currency END AS currency,
+    t.signed,
+    coalesce(t.renewals, []) AS renewals
+FROM said AS t FULL JOIN reference AS r USING (contract_id);
 
 -- Quotes ------------------------------------------------------------------------------------------------------------
 
@@ -145,6 +158,7 @@ WITH events AS (
 told AS (
     SELECT
         quote_id,
+        min(occurred_at) AS first_at,
         coalesce(arg_min(profile_id, place) FILTER (identified), arg_min(profile_id, place)) AS profile_id,
         arg_min(product, place) AS product,
         arg_min(channel, place) AS channel,
@@ -160,6 +174,7 @@ told AS (
 SELECT
     quote_id,
     profile_id,
+    first_at,
     coalesce(quoting.product, product) AS product,
     coalesce(quoting.channel, channel) AS channel,
     quoting.occurred_at AS quoted_at,
@@ -180,6 +195,7 @@ WITH events AS (
 told AS (
     SELECT
         claim_id,
+        min(occurred_at) AS first_at,
         coalesce(arg_min(profile_id, place) FILTER (identified), arg_min(profile_id, place)) AS profile_id,
         arg_min(contract_id, place) AS contract_id,
         arg_min(product, place) AS product,
@@ -193,6 +209,7 @@ told AS (
 SELECT
     claim_id,
     profile_id,
+    first_at,
     coalesce(opening.contract_id, contract_id) AS contract_id,
     coalesce(opening.product, product) AS product,
     opening.occurred_at AS opened_at,
@@ -210,6 +227,7 @@ WITH events AS (
 told AS (
     SELECT
         case_id,
+        min(occurred_at) AS first_at,
         coalesce(arg_min(profile_id, place) FILTER (identified), arg_min(profile_id, place)) AS profile_id,
         arg_min(coalesce(kind, 'other'), place) AS kind,
         arg_min(product, place) AS product,
@@ -230,6 +248,7 @@ told AS (
 SELECT
     case_id,
     profile_id,
+    first_at,
     kind,
     coalesce(opening.product, product) AS product,
     coalesce(opening.channel, channel) AS channel,

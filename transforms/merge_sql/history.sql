@@ -19,7 +19,7 @@ SELECT profile_id, (sum(size) OVER (ORDER BY profile_id) // $bucket_rows)::INTEG
 CREATE OR REPLACE TEMP VIEW history AS
 SELECT
     k.rid, k.profile_id, k.identified, t.event_id, t.occurred_at, t.event_type, e.roles,
-    coalesce(t.stage_given, e.stage) AS stage, t.channel, c.medium, t.product, t.contract_id, t.claim_id,
+    coalesce(t.stage_given, e.stage) AS stage, t.channel, c.medium, t.source, t.campaign, t.content, t.product, t.contract_id, t.claim_id,
     t.case_id, e.money_role, t.value, t.currency, t.cost, l.event_id IS NOT NULL AS ends_holding, t.visit_id
 FROM kept AS k
 JOIN touchpoints AS t ON t.rowid = -1 - k.rid
@@ -29,7 +29,7 @@ LEFT JOIN last_ends AS l ON l.event_id = t.event_id AND l.profile_id = k.profile
 UNION ALL
 SELECT
     n.rid, n.profile_id, n.identified, a.event_id, s.occurred_at, s.event_type, e.roles,
-    coalesce(s.stage, e.stage), s.channel, c.medium, s.product, s.contract_id, s.claim_id,
+    coalesce(s.stage, e.stage), s.channel, c.medium, s.source, s.campaign, s.content, s.product, s.contract_id, s.claim_id,
     s.case_id, e.money_role, s.value, s.currency, s.cost, l.event_id IS NOT NULL, NULL
 FROM newcomers AS n
 JOIN arrivals AS a USING (rid)
