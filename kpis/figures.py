@@ -113,9 +113,7 @@ def query(
         "name": literal(name),
         "keys": ", ".join(keys),
         "cut": ", ".join(_cut(place, cut_by) for place in range(width)),
-        "everybody": ", count(DISTINCT person) OVER (PARTITION BY grain, set_number, period_start) AS everybody"
-        if "everybody" in sums
-        else "",
+        "everybody": _everybody(figure, cut_by) if "everybody" in sums else "",
         "sums": ", ".join(_counted(name, sum_, figure) for name, sum_ in sums.items()),
         "filled": ", ".join(_filled(name, figure) for name in sums),
         "shared": _shared(figure, cut_by),
@@ -160,6 +158,8 @@ def _constant(value: Any) -> str:
         return f"INTERVAL '{value.total_seconds():.0f} seconds'"
     if isinstance(value, Mapping):
         return f"MAP {{{', '.join(f'{literal(key)}: {item}' for key, item in value.items())}}}"
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_constant, value))}]"
     return literal(value) if isinstance(value, str) else str(value if value is not None else "NULL")
 
 
@@ -405,14 +405,25 @@ def _value_of(name: str) -> str:
     return "'total'" if name in TOTAL else f'moves."{name}"::VARCHAR'
 
 
+def _kept(names: tuple[str, ...], figure: Figure) -> list[int]:
+    """Return the places of a row set's names that cut the denominator too."""
+    return [place for place, name in enumerate(names) if name not in figure.numerator_dimensions]
+
+
+def _everybody(figure: Figure, cut_by: Sequence[tuple[str, ...]]) -> str:
+    """Return the persons of a whole period: those of its groups cannot be added up."""
+    kept = (", ".join(_value_of(names[place]) for place in _kept(names, figure)) for names in cut_by)
+    cases = "".join(f" WHEN {number} THEN [{values}]::VARCHAR[]" for number, values in enumerate(kept))
+    by = f"grain, period_start, set_number, CASE set_number{cases} END"
+    return f", count(DISTINCT person) OVER (PARTITION BY {by}) AS everybody"
+
+
 def _shared(figure: Figure, cut_by: Sequence[tuple[str, ...]]) -> str:
     """Return how the denominator becomes the whole period's where a dimension cuts the numerator alone."""
     cases = []
     for number, names in enumerate(cut_by):
         if set(names) & set(figure.numerator_dimensions):
-            kept = [
-                f"v{place + 1}" for place, name in enumerate(names) if name not in figure.numerator_dimensions
-            ]
+            kept = [f"v{place + 1}" for place in _kept(names, figure)]
             by = ", ".join(("grain", "set_number", "period", *kept))
             whole = "max(everybody)" if figure.persons else "sum(denominator)"
             cases.append(f" WHEN {number} THEN {whole} OVER (PARTITION BY {by})")

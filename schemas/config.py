@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
@@ -347,6 +347,9 @@ class Validation(_Model):
     ignored_ids: tuple[str, ...] = ("null", "none", "undefined", "nan", "0")
 
 
+Engagement = Literal["value", "efficiency", "trust", "consistency", "relevance", "control"]
+
+
 class Kpi(_Model):
     """How figures are cut into periods."""
 
@@ -357,6 +360,14 @@ class Kpi(_Model):
         gt=0,
         le=1,
         description="what is left of a euro of revenue or premium, from 0 to 1; return_on_investment needs it",
+    )
+    engagement_weights: dict[Engagement, float] = Field(
+        default=dict.fromkeys(get_args(Engagement), 1.0),
+        description="what each element weighs in engagement_index; one that is left out does not count",
+    )
+    word_of_mouth_sources: tuple[str, ...] = Field(
+        default=("word_of_mouth", "referral"),
+        description="sources of touchpoints that say that somebody was recommended to us",
     )
 
 

@@ -1,5 +1,5 @@
 -- Members: persons one of whose ids has a member_since, from the earliest until the day after the latest member_until
--- (null: still). Region and segment are those of the person's customer row.
+-- (null: still; what is to come is not known yet). Region and segment are those of the person's customer row.
 WITH versions AS (
     SELECT coalesce(people.profile_id, ref.customer_id) AS profile_id, member_since, member_until
     FROM ref_customers AS ref CROSS JOIN instant LEFT JOIN internal.people AS people USING (customer_id)
@@ -18,4 +18,7 @@ stays AS (
     WHERE member_since IS NOT NULL
     GROUP BY profile_id
 )
-SELECT stays.*, region, segment, potential FROM stays LEFT JOIN customers_then USING (profile_id)
+SELECT
+    profile_id, member_from, CASE WHEN member_to <= until THEN member_to END AS member_to, region, segment, potential
+FROM stays CROSS JOIN instant LEFT JOIN customers_then USING (profile_id)
+WHERE member_from <= until
