@@ -3,7 +3,7 @@
 import io
 import json
 import signal
-from datetime import datetime
+from datetime import date, datetime
 
 import fastavro
 import pytest
@@ -86,6 +86,43 @@ def test_a_replaced_dump(world, tmp_path):
     assert (1, 1, 3) == (result.read, result.loaded, result.demoted)
     assert [("K2", "C2", "travel")] == rows(store, SAID)
     assert_balanced(store)
+
+
+def test_spend_and_targets_move_no_journey(tmp_path):
+    """A key of several columns, a day among them, is one; its newest version counts, and nothing is built."""
+    head = "day,campaign,channel,amount,currency,valid_from"
+    first, second = "2026-03-01,spring", "2026-03-02,spring"
+    days = {
+        "1.csv": (f"{first},search,10,EUR,", f"{first},search,9,CHF,", f"{second},search,1,EUR,"),
+        "2.csv": (f"{first},search,12,EUR,", f"{first},social,3,EUR,", f"{second},search,2,EUR,2026-04-01"),
+    }
+    targets = {"kpi": "csat", "dimension": "total", "period": "2026", "value": 0.8, "direction": "up"}
+    (tmp_path / "targets.ndjson").write_text(json.dumps(targets) + "\n")
+    for order in (("1.csv", "2.csv"), ("2.csv", "1.csv")):
+        store = tmp_path / f"{order[0]}.duckdb"
+        config = config_of(
+            store,
+            file_source(tmp_path / order[0] / "*.csv", "csv", "spend", loads="spend"),
+            file_source(tmp_path / "targets.ndjson", name="targets", loads="targets"),
+        )
+        (tmp_path / order[0]).mkdir()
+        for name in order:
+            (tmp_path / order[0] / name).write_text("\n".join([head, *days[name]]) + "\n")
+            if order[0] == "2.csv" or name == order[-1]:  # together, and the later one alone before the other
+                load(config)
+        expected = [
+            (date(2026, 3, 1), "search", "CHF", 9),
+            (date(2026, 3, 1), "search", "EUR", 12),
+            (date(2026, 3, 1), "social", "EUR", 3),
+            (date(2026, 3, 2), "search", "EUR", 2),
+        ]
+        assert expected == rows(
+            store, "SELECT day, channel, currency, amount FROM ref_spend_now ORDER BY ALL"
+        )
+        assert 5 == one(store, "SELECT count(*) FROM ref_spend")
+        assert [("csat", 0.8)] == rows(store, "SELECT kpi, value FROM ref_targets_now")
+        assert [] == rows(store, "FROM journeys")
+        assert_balanced(store)
 
 
 def test_rewound_under_another_mapping(world, tmp_path):
