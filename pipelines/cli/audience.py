@@ -209,7 +209,7 @@ def _decide(
     config_files: tuple[str, ...],
     database: str | None,
 ) -> None:
-    config = read(session, config_files, database).config
+    config = read(session, config_files, database, with_sources=False).config
 
     from parcours.pipelines.opting import decide_opting  # noqa: PLC0415, loads DuckDB
     from parcours.pipelines.people import PersonError  # noqa: PLC0415, loads DuckDB
