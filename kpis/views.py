@@ -47,11 +47,14 @@ def setting_of(config: Config) -> Setting:
             for source in config.source
             if source.expected_every is not None and source.loads == "touchpoints"
         ),
+        segment=config.segment,
+        value_cells=config.value_cells,
+        experiment=config.experiment,
     )
 
 
 def create_statements(config: Config) -> list[str]:
-    """Return the SQL that makes, or makes anew, every figure's relations in a store.
+    """Return the SQL that makes, or makes anew, the relations of the figures that ``[kpi] figures`` names.
 
     ``kpi_NAME_at(as_of)`` has the figure's rows, counting what occurred up to ``as_of`` (UTC), and
     ``kpi_NAME`` those at ``default_as_of()``; ``kpi_catalogue`` says which figures there are, and
@@ -59,10 +62,16 @@ def create_statements(config: Config) -> list[str]:
     """
     setting = setting_of(config)
     named = all_figures(config)
+    asked = config.kpi.figures
+    shown = {
+        name: figure
+        for name, figure in named.items()
+        if asked == "all" or name in asked or figure.phase in asked
+    }
     statements = [
-        statement for name, figure in named.items() for statement in _relations(name, figure, setting)
+        statement for name, figure in shown.items() for statement in _relations(name, figure, setting)
     ]
-    return [*statements, *_catalogue(named, setting), *_latest(named)]
+    return [*statements, *_catalogue(named, setting), *(_latest(shown) if shown else ())]
 
 
 def _relations(name: str, figure: Figure, setting: Setting) -> Iterator[str]:

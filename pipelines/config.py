@@ -141,6 +141,7 @@ def read_config(
     checker = Checker(layers, written, resolved, secrets, resolver.unresolved, lenient=unreadable)
     mistakes += [*resolver.mistakes, *checker.of_models(errors), *checker.of_sources(check_files=check_files)]
     mistakes += [*checker.of_ladder(), *checker.of_segments()]
+    mistakes += checker.of_figures(config) if config is not None else []
     if mistakes or config is None:
         raise ConfigError(mistakes)
     return LoadedConfig(

@@ -13,6 +13,7 @@ from zoneinfo import available_timezones
 
 from pydantic import BaseModel
 
+from parcours.pipelines.figure_checks import figure_mistakes
 from parcours.pipelines.layers import Layer, Place, is_path, near_file, origin, show_place
 from parcours.pipelines.mistakes import Mistake, nearest
 from parcours.pipelines.secrets import MASK, Secrets, looks_secret
@@ -208,6 +209,18 @@ class Checker:
                 nearest(found.unknown, found.allowed) if found.unknown else None,
             )
             for found in segment_mistakes(self._written)
+        ]
+
+    def of_figures(self, config: Config) -> list[Mistake]:
+        """Check the names, options and SQL of a user's own figures."""
+        return [
+            self._mistake(
+                found.place,
+                found.problem,
+                found.allowed,
+                nearest(found.unknown, found.allowed) if found.unknown else None,
+            )
+            for found in figure_mistakes(config)
         ]
 
     def warnings(self, config: Config) -> Iterator[str]:

@@ -22,8 +22,24 @@ def make_derived(store: Store, config: Config) -> None:
     for name, statements in made.items():
         fingerprint = hashlib.md5("\n".join(statements).encode(), usedforsecurity=False).hexdigest()
         if store.meta(f"made.{name}") != fingerprint:
-            for statement in statements:
+            for statement in [*(_old_figures(store) if name == "figures" else ()), *statements]:
                 store.connection.execute(statement)
             store.set_meta(f"made.{name}", fingerprint)
     keep(store, config, views.setting_of(config))
     store.set_meta("ladder", json.dumps(config.ladder))  # what tells a story names the conditions
+
+
+def _old_figures(store: Store) -> list[str]:
+    """Return the SQL that drops the figures' relations that there are: some may be no more."""
+    views = store.connection.execute(
+        "SELECT view_name FROM duckdb_views() WHERE view_name LIKE 'kpi!_%' ESCAPE '!'"
+        " AND view_name <> 'kpi_stage_conversion'"
+    ).fetchall()
+    macros = store.connection.execute(
+        "SELECT DISTINCT function_name FROM duckdb_functions() WHERE function_name LIKE 'kpi!_%' ESCAPE '!'"
+        " AND function_name <> 'kpi_stage_conversion_at'"
+    ).fetchall()
+    return [
+        *(f'DROP VIEW "{name}"' for (name,) in views),
+        *(f'DROP MACRO TABLE "{name}"' for (name,) in macros),
+    ]

@@ -355,11 +355,15 @@ class Kpi(_Model):
 
     time_zone: Zone = "Europe/Paris"
     week_start: Literal["monday", "sunday"] = "monday"
+    figures: Literal["all"] | tuple[str, ...] = Field(
+        default="all",
+        description="the figures, by name or phase, that the store has relations of; parcours kpi has all",
+    )
     margin: float | None = Field(
         default=None,
         gt=0,
         le=1,
-        description="what is left of a euro of revenue or premium, from 0 to 1; return_on_investment needs it",
+        description="what is left of a euro of revenue or premium, to 1; return_on_investment needs it",
     )
     engagement_weights: dict[Engagement, float] = Field(
         default=dict.fromkeys(get_args(Engagement), 1.0),
@@ -368,6 +372,19 @@ class Kpi(_Model):
     word_of_mouth_sources: tuple[str, ...] = Field(
         default=("word_of_mouth", "referral"),
         description="sources of touchpoints that say that somebody was recommended to us",
+    )
+
+
+class Experiment(_Model):
+    """How a test of variants is judged; a test that is not in the config is judged by the defaults."""
+
+    control: str | None = Field(
+        default=None,
+        min_length=1,
+        description="the variant that the others are compared with; default: the first by name",
+    )
+    minimum_sample: int = Field(
+        default=1000, ge=1, description="exposed persons that a variant and the control need for a verdict"
     )
 
 
@@ -393,6 +410,9 @@ class Config(_Model):
     audience: dict[str, Audience] = Field(
         default={},
         description="lists of persons to contact, by name; one replaces a ready-made one of its name",
+    )
+    experiment: dict[str, Experiment] = Field(
+        default={}, description="how tests of variants are judged, by the name that touchpoints give them"
     )
     figure: dict[str, Figure] = Field(
         default={},

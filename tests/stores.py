@@ -69,7 +69,11 @@ def config_of(
     slice_bytes: int = 1_000_000_000,
     **tables: Any,
 ) -> Config:
-    """Return a config with the simulator's taxonomy; ``tables`` replace or add whole tables."""
+    """Return a config with the simulator's taxonomy; ``tables`` replace or add whole tables.
+
+    The figures' relations, two seconds' work in every new store, are left out unless ``kpi`` says otherwise.
+    """
+    tables = {"kpi": {"figures": []}, **tables}
     store = {"path": str(path), "slice_records": slice_records, "slice_bytes": slice_bytes}
     return Config.model_validate(
         {"store": store, "source": list(sources), "taxonomy": taxonomy().model_dump(), **tables}
