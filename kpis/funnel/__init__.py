@@ -21,6 +21,7 @@ from parcours.kpis.conditions import columns_of
 from parcours.kpis.funnel.attempts import attempts
 from parcours.kpis.funnel.events import Events, Question, read, read_times
 from parcours.kpis.funnel.options import COUNTS, FunnelError, Rules, Span, near, rules_of, word
+from parcours.kpis.funnel.quick import quick_attempts
 from parcours.kpis.funnel.result import FunnelResult, groups_of, people_table, steps_table
 from parcours.kpis.funnel.steps import condition_of, resolve
 from parcours.schemas.literal import literal
@@ -116,7 +117,7 @@ def funnel(
         every_event=order == "strict",
     )
     events = _read(connection, question, rules, people=people)
-    found = attempts(events, rules)
+    found = attempts(events, rules) if events.table is not None else quick_attempts(events.lanes, rules)
     mature_before = None if rules.window is None else _microseconds(until) - rules.window
     labels = [f"{n} of {len(names)}" for n in range(1, len(names) + 1)] if order == "any" else names
     groups = groups_of(found, events, at) if breakdown else None
@@ -149,7 +150,7 @@ def funnel(
 
 def _read(connection: duckdb.DuckDBPyConnection, question: Question, rules: Rules, *, people: bool) -> Events:
     """Read as little as the options need."""
-    plain = rules.order == "ordered" and rules.entry != "every"
+    plain = rules.order == "ordered" and rules.entry != "every" and not rules.has_step_windows
     if plain and not (people or question.exclude or question.hold or question.value):
         events = read_times(connection, question)
         # of touchpoints that fit several steps, the order within an instant says which serves which
@@ -189,15 +190,7 @@ def _breakdown_at(at: str, names: Sequence[str]) -> str | int:
 
 def _instant(connection: duckdb.DuckDBPyConnection, as_of: datetime | date | str | None) -> datetime:
     if as_of is None:
-        in_store = "SELECT 1 FROM duckdb_functions() WHERE function_name = 'default_as_of'"
-        known = (
-            connection.execute(in_store).fetchall()
-            and connection.execute("SELECT default_as_of()").fetchall()[0][0]
-        )
-        return (
-            known
-            or connection.execute("SELECT max(occurred_at)::TIMESTAMP FROM touchpoints").fetchall()[0][0]
-        )
+        return _default(connection)
     try:
         found = datetime.fromisoformat(as_of) if isinstance(as_of, str) else as_of
     except ValueError:
@@ -209,12 +202,37 @@ def _instant(connection: duckdb.DuckDBPyConnection, as_of: datetime | date | str
     return found.astimezone(UTC).replace(tzinfo=None) if found.tzinfo else found
 
 
+def _default(connection: duckdb.DuckDBPyConnection) -> datetime:
+    macro = "SELECT 1 FROM duckdb_functions() WHERE function_name = 'default_as_of'"
+    queries = ["SELECT default_as_of()"] if connection.execute(macro).fetchall() else []
+    for query in [*queries, "SELECT max(occurred_at)::TIMESTAMP FROM touchpoints"]:
+        found: datetime | None = connection.execute(query).fetchall()[0][0]
+        if found is not None:
+            return found
+    raise FunnelError("no touchpoint says when it occurred: occurred_at is null everywhere")
+
+
 def _members(connection: duckdb.DuckDBPyConnection, segment: str, as_of: datetime) -> str:
-    """Return the condition that a person is in a segment."""
-    members = (
-        f"(SELECT profile_id FROM segment_members_at(TIMESTAMP '{as_of}') WHERE segment = {literal(segment)})"
-    )
-    return f"profile_id IN {members}"
+    """Return the condition that a person is in a segment.
+
+    Raises:
+        FunnelError: nobody is, or there are no segments.
+    """
+    members = f"segment_members_at(TIMESTAMP '{as_of}')"
+    try:
+        rows = connection.execute(f"SELECT DISTINCT segment FROM {members} ORDER BY segment").fetchall()
+    except duckdb.CatalogException:
+        raise FunnelError(
+            f'segment "{segment}": this database has no segments; write [segment.{segment}] into the config '
+            "and run parcours once"
+        ) from None
+    names = [name for (name,) in rows]
+    if segment not in names:
+        listed = f"; somebody is in {', '.join(names)}" if names else ""
+        raise FunnelError(
+            f'segment "{segment}": nobody is in one of that name at {as_of} UTC{near(segment, names)}{listed}'
+        )
+    return f"profile_id IN (SELECT profile_id FROM {members} WHERE segment = {literal(segment)})"
 
 
 def _microseconds(instant: datetime) -> int:

@@ -35,7 +35,7 @@ def attempts(events: Events, rules: Rules) -> Attempts:
     if rules.entry == "every":
         rows, number = _every(events, chains, first, rules)
     else:
-        rows = _one(chains.reached, unit, first, rules.entry)
+        rows = one_of_each(chains.reached, unit, first, rules.entry)
         number = np.ones(len(rows), np.int64)
     chosen = chains.pick(rows)
     return Attempts(chosen, number, _voided(events, chosen) < events.lanes.size)
@@ -117,14 +117,22 @@ def _both(one: Chains, other: Chains) -> Chains:
     return together.pick(np.argsort(starts))
 
 
-def _one(reached: Array, unit: Array, first: Array, entry: str) -> Array:
-    """Return the one attempt of each unit that counts: rows of chains."""
+def one_of_each(reached: Array, unit: Array, first: Array, entry: str) -> Array:
+    """Return the one attempt of each unit that counts.
+
+    Args:
+        reached: how far each attempt got.
+        unit: the unit of each; attempts stand by unit and start.
+        first: the first attempt of each unit.
+        entry: ``best``, ``latest`` or ``first``.
+    """
     if entry == "first" or not len(first):
         return first
     furthest = np.maximum.reduceat(reached, first)
     rows = np.flatnonzero(reached == np.repeat(furthest, np.diff(np.append(first, len(unit)))))
     changes = unit[rows[1:]] != unit[rows[:-1]]
-    return rows[np.append(True, changes) if entry == "best" else np.append(changes, True)]
+    kept: Array = rows[np.append(True, changes) if entry == "best" else np.append(changes, True)]
+    return kept
 
 
 def _voided(events: Events, chains: Chains) -> Array:
@@ -164,14 +172,13 @@ def _every(events: Events, chains: Chains, first: Array, rules: Rules) -> tuple[
     follows = np.searchsorted(starts, over, "right")
     unit, end = lanes.key[starts], len(starts)
     follows = np.where((follows < end) & (unit[np.minimum(follows, end - 1)] == unit), follows, end)
-    rows, numbers, here, number = [first], [np.ones(len(first), np.int64)], first, 1
-    while len(here := follows[here][follows[here] < end]):
-        number += 1
-        rows.append(here)
-        numbers.append(np.full(len(here), number))
-    taken = np.concatenate(rows)
-    order = np.argsort(taken)
-    return taken[order], np.concatenate(numbers)[order]
+    rounds = [first]
+    while len(here := follows[rounds[-1]]) and (here < end).any():
+        rounds.append(here[here < end])
+    rows = np.concatenate(rounds)
+    numbers = np.repeat(np.arange(1, len(rounds) + 1), [len(each) for each in rounds])
+    order = np.argsort(rows)
+    return rows[order], numbers[order]
 
 
 def _last_until(lanes: Lanes, chains: Chains, rules: Rules) -> Array:

@@ -118,28 +118,32 @@ class Lanes:
         if self._instants is None:
             return places
         first, number = self._instants
-        return first[number[places]]
+        found: Array = first[number[places]]
+        return found
 
     def after_instant(self, places: Array) -> Array:
         """Return the first event after the instant of each; ``size`` after the last."""
         if self._instants is None:
             return places + 1
         first, number = self._instants
-        return first[number[places] + 1]
+        found: Array = first[number[places] + 1]
+        return found
 
     def fitting(self, step: int) -> Array:
         """Return whether each event fits a step, from 0."""
-        return (self.fits[step // WORD] & (1 << step % WORD)) != 0
+        fits: Array = (self.fits[step // WORD] & (1 << step % WORD)) != 0
+        return fits
 
     @cached_property
     def fits_any(self) -> Array:
         """Whether each event fits a step at all."""
-        return np.logical_or.reduce([word != 0 for word in self.fits])
+        fits: Array = np.logical_or.reduce([word != 0 for word in self.fits])
+        return fits
 
     @cached_property
     def fits_several(self) -> Array:
         """Whether each event fits two steps or more."""
-        several = np.logical_or.reduce([(word & (word - 1)) != 0 for word in self.fits])
+        several: Array = np.logical_or.reduce([(word & (word - 1)) != 0 for word in self.fits])
         if len(self.fits) > 1:
             several |= sum((word != 0).astype(np.int8) for word in self.fits) > 1
         return several

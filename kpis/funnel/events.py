@@ -117,7 +117,8 @@ def _lanes(key: Array, table: pa.Table, names: Sequence[str]) -> Lanes:
 
 def _fits(steps: Sequence[Step]) -> tuple[list[str], list[str]]:
     """Return names and SQL of the numbers whose bits say which steps a touchpoint fits."""
-    names, fits = [], []
+    names: list[str] = []
+    fits = []
     for begin in range(0, len(steps), WORD):
         some = steps[begin : begin + WORD]
         kind = next(name for name, bits in _INTEGERS.items() if len(some) <= bits)

@@ -62,9 +62,9 @@ def rules_of(
         FunnelError: an option is none of those there are.
     """
     if isinstance(step_window, str | timedelta) or step_window is None:
-        spans: list[Span] = [step_window] * (steps - 1)
+        spans = [_microseconds("step_window", step_window)] * (steps - 1)
     else:
-        spans = list(step_window)
+        spans = [_microseconds("step_window", span) for span in step_window]
         if len(spans) != steps - 1:
             raise FunnelError(
                 f"step_window has {len(spans)} entries for {steps} steps: write one span for all, or "
@@ -76,7 +76,7 @@ def rules_of(
         word("ties", ties, TIES),
         word("entry", entry, ENTRIES),
         _microseconds("window", window),
-        (None, *(_microseconds("step_window", span) for span in spans)),
+        (None, *spans),
     )
 
 

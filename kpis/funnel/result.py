@@ -149,7 +149,9 @@ def _quantile(ordered: Array, begins: Array, counts: Array, share: float) -> Arr
 
 def _ratio(numerator: Array, denominator: Array) -> Array:
     """Divide; nothing is null where the denominator is 0."""
-    return np.divide(numerator, denominator, out=np.full(len(numerator), np.nan), where=denominator > 0)
+    nothing = np.full(len(numerator), np.nan)
+    ratio: Array = np.divide(numerator, denominator, out=nothing, where=denominator > 0)
+    return ratio
 
 
 def _wilson(hits: Array, of: Array) -> tuple[Array, Array]:

@@ -122,7 +122,8 @@ class _Search:
 
     def chain(self, step: int) -> list[Match]:
         """Return the longest chain in which the start serves a step; of these, the earliest step by step."""
-        done, instant, used = 1 << step, self.first, (self.start,)
+        done, instant = 1 << step, self.first
+        used: tuple[int, ...] = (self.start,)
         chain = [(self.start, step)]
         longest = self._length(done, instant, used)
         while len(chain) < longest:

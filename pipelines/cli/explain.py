@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from parcours.pipelines.cli.exits import Session
+from parcours.pipelines.cli.funnel import ask
 from parcours.pipelines.cli.instants import AS_OF, local, read_instant
 from parcours.pipelines.cli.options import config_options, read
 from parcours.pipelines.cli.query import as_json as plain_value
@@ -24,6 +25,7 @@ from parcours.pipelines.cli.root import parcours_command
 
 if TYPE_CHECKING:
     from parcours.pipelines.rows import Row
+    from parcours.pipelines.store import Store
     from parcours.pipelines.story import Story
 
 NEWEST = 50
@@ -41,11 +43,18 @@ WIDE = 110
     examples="""
 parcours explain C-1024
 parcours explain anon:d-77 --as-of 2026-03-31
+parcours explain C-1024 --funnel product_viewed,quote_created,contract_signed --window 30d
 parcours explain C-1024 --json | jq '.journeys[].ended'
 """,
 )
 @click.argument("person")
 @click.option("--as-of", metavar="TIME", help=AS_OF)
+@click.option(
+    "--funnel",
+    metavar="A,B,C",
+    help="Also show how far the person gets through these steps, and by which touchpoints: parcours funnel.",
+)
+@click.option("--window", metavar="TIME", help="How long an attempt of --funnel goes on, as 14d.")
 @click.option("--all", "everything", is_flag=True, help=f"Not only the newest {NEWEST} of each journey.")
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object: all of it, times in UTC.")
 @config_options
@@ -55,6 +64,8 @@ def command(
     *,
     person: str,
     as_of: str | None,
+    funnel: str | None,
+    window: str | None,
     everything: bool,
     as_json: bool,
     config_files: tuple[str, ...],
@@ -85,17 +96,61 @@ def command(
         kept = store.meta("ladder")  # the rung is by it, until a run makes the views anew
         ladder = json.loads(kept) if kept else config.ladder
         story = tell_story(store.connection, profile, until, ladder, newest=newest)
+        tried = _funnel(store, profile, until, funnel, window) if story and funnel else None
     if story is None:
         raise click.ClickException(
             f'"{profile}" has no touchpoint until {local(until, zone) or "the last run"}'
         )
     if as_json:
-        click.echo(json.dumps(plain_value(asdict(story)), ensure_ascii=False))
-    else:
-        _print(story, zone)
+        whole = {**asdict(story), **({} if tried is None else {"funnel": tried})}
+        click.echo(json.dumps(plain_value(whole), ensure_ascii=False))
+        return
+    _print(story, zone)
+    if tried is not None:
+        _print_funnel(tried, zone)
 
 
 _DEFAULT = "SELECT default_as_of()"
+
+
+def _funnel(store: Store, profile: str, until: datetime, steps: str, window: str | None) -> Row:
+    """Return how far a person gets through steps: the options, the reach, and the matched touchpoints."""
+    from parcours.pipelines.rows import rows_of  # noqa: PLC0415, loads DuckDB
+    from parcours.schemas.literal import literal  # noqa: PLC0415
+
+    found = ask(
+        store, steps, window=window, where=f"profile_id = {literal(profile)}", as_of=until, people=True
+    )
+    best = found.people.to_pylist() if found.people is not None else []
+    matched = [event for attempt in best for event in attempt["event_ids"]]
+    rows = rows_of(
+        store.connection,
+        "SELECT occurred_at, event_type, channel, stage, event_id FROM touchpoints WHERE event_id IN "
+        "(SELECT unnest($events::VARCHAR[]))",
+        {"events": matched},
+    )
+    return {
+        "options": found.options,
+        "reached": len(matched),
+        "matches": sorted(rows, key=lambda row: matched.index(row["event_id"])),
+    }
+
+
+def _print_funnel(tried: Row, zone: ZoneInfo) -> None:
+    """Write the steps of a funnel, with the touchpoint that served each of those reached."""
+    steps, window = tried["options"]["steps"], tried["options"]["window"]
+    click.echo()
+    _say(
+        f"Funnel: {tried['reached']} of {len(steps)} steps, within {window or 'any time'} of the first"
+        if tried["reached"]
+        else f"Funnel: not begun: no touchpoint is {steps[0]}"
+    )
+    rows = [
+        [step, local(row["occurred_at"], zone), row["event_type"], row["channel"], row["event_id"]]
+        for step, row in zip(steps, tried["matches"], strict=False)
+    ]
+    missing = [[step, None, None, None, None] for step in steps[len(rows) :]]
+    print_table(["step", "when", "event", "channel", "event_id"], rows + missing)
 
 
 def _touchpoints(row: Row) -> str:

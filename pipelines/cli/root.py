@@ -29,6 +29,7 @@ COMMANDS = {
     "source": "source",
     "status": "status",
     "query": "query",
+    "funnel": "funnel",
     "schema": "schema",
 }
 """Command to module of this package; each module calls its own ``command``. In the order of first use."""
