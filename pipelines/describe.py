@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import duckdb
 
+from parcours.kpis import segments, views
 from parcours.kpis.stage_conversion import create_statements
 from parcours.schemas import relations
-from parcours.schemas.config import Kpi
+from parcours.schemas.config import Config, Kpi
 
 _HEAD = """# Tables
 
@@ -17,7 +18,8 @@ What a store holds. The same texts are the comments on the tables, views and col
 where BI tools show them. Times are `TIMESTAMP` in UTC; positions begin at 1. What the words mean is in
 [semantics.md](semantics.md).
 
-This page is made from those comments by `make tables`.
+Of the figures in [kpis.md](kpis.md), `kpi_csat` stands for all: each has a view `kpi_NAME` and a macro
+`kpi_NAME_at(as_of)` with these columns. This page is made from those comments by `make tables`.
 """
 
 _SECTIONS = (
@@ -27,7 +29,12 @@ _SECTIONS = (
     ("Reference inputs", ("ref_customers", "ref_contracts", "ref_aliases", "ref_spend", "ref_events_held",
                           "ref_indicators", "ref_targets", "ref_spend_now", "ref_events_held_now",
                           "ref_indicators_now", "ref_targets_now")),
-    ("Figures", ("kpi_stage_conversion", "kpi_stage_conversion_at")),
+    ("Figures", ("kpi_stage_conversion", "kpi_stage_conversion_at", "kpi_csat", "kpi_csat_at", "kpi_catalogue",
+                 "kpi_latest")),
+    ("Segments", ("segment_members_now", "segment_members_at", "segment_moves", "segment_history_at",
+                  "value_cells_now", "value_cells_at", "value_cell_moves", "profile_facts_at",
+                  "contract_facts_at", "journey_facts_at", "quote_facts_at", "case_facts_at", "opted_out",
+                  "local_day", "days_between")),
     ("At an instant", ("journeys_now", "journeys_at", "contracts_now", "contracts_at",
                        "contract_premiums_now", "contract_premiums_at", "quotes_now", "quotes_at",
                        "claims_now", "claims_at", "cases_now", "cases_at", "profiles_now",
@@ -42,11 +49,19 @@ _SECTIONS = (
 
 
 def empty_store() -> duckdb.DuckDBPyConnection:
-    """Return an in-memory store with every relation and nothing in it."""
+    """Return an in-memory store with every relation and nothing in it; of the catalogue's figures, csat alone.
+
+    All have the same columns, and ``docs/kpis.md`` has what each says.
+    """
     connection = duckdb.connect()
     for name in (*relations.INTERNAL, *relations.TABLES, *relations.VIEWS):
         connection.execute(relations.statement(name))
-    for statement in create_statements(Kpi()):
+    shown = Config(kpi=Kpi(figures=("csat",)))
+    for statement in (
+        *create_statements(shown.kpi),
+        *segments.create_statements(shown),
+        *views.create_statements(shown),
+    ):
         connection.execute(statement)
     return connection
 
