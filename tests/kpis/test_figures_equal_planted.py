@@ -28,7 +28,8 @@ def planted(request, tmp_path_factory):
         file_source(folder / "in" / f"{name}.csv", "csv", name, loads=name) for name in manifest.references
     ]
     store = folder / "store.duckdb"
-    load(config_of(store, file_source(folder / "in" / "touchpoints-*.ndjson"), *sources))
+    asked = {"figures": sorted(set(manifest.planted) & set(figures()))}
+    load(config_of(store, file_source(folder / "in" / "touchpoints-*.ndjson"), *sources, kpi=asked))
     with duckdb.connect(str(store), read_only=True) as connection:
         yield manifest.planted, connection
 
