@@ -122,7 +122,7 @@ def missing_of(connection: duckdb.DuckDBPyConnection, figure: Figure, setting: S
         *(
             need
             for need in inputs
-            if not connection.execute(f"FROM {input_relation(need)} LIMIT 1").fetchone()
+            if not connection.execute(f"FROM {input_relation(need)} LIMIT 1").fetchall()
         ),
         *lacking(figure, setting),
     ]
@@ -155,8 +155,8 @@ def _check_limits(connection: duckdb.DuckDBPyConnection, question: Question, set
         columns = columns_of(connection, "touchpoints")
         for mistake in check(question.where, columns, "column of touchpoints"):
             raise AskError(f"where: {mistake.problem}", mistake.unknown, list(columns))
-    if question.segment is not None and question.segment not in setting.segments:
-        raise AskError(f'there is no segment "{question.segment}"', question.segment, setting.segments)
+    if question.segment is not None and question.segment not in setting.segment:
+        raise AskError(f'there is no segment "{question.segment}"', question.segment, list(setting.segment))
 
 
 def _instant(as_of: datetime | None) -> str:

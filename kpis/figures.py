@@ -12,9 +12,10 @@ from string import Template
 from typing import Any
 
 from parcours.kpis.scope import Scope
-from parcours.schemas.config import Kpi
+from parcours.schemas.config import Experiment, Kpi
 from parcours.schemas.figure import GRAINS, INPUTS, WITHOUT_DENOMINATOR, Figure
 from parcours.schemas.literal import literal
+from parcours.schemas.segment import Segment, ValueCells
 
 COLUMNS = {
     "kpi": "Name of the figure.",
@@ -49,13 +50,17 @@ class Setting:
         kpi: periods and options.
         roles: those that the taxonomy gives to event types.
         expected: names of the sources of touchpoints that declare ``expected_every``.
-        segments: names of the segments.
+        segment: the segments, by name.
+        value_cells: what makes the four cells; null: nothing.
+        experiment: how tests of variants are judged, by name.
     """
 
     kpi: Kpi = field(default_factory=Kpi)
     roles: frozenset[str] = frozenset()
     expected: tuple[str, ...] = ()
-    segments: tuple[str, ...] = ()
+    segment: Mapping[str, Segment] = field(default_factory=dict)
+    value_cells: ValueCells | None = None
+    experiment: Mapping[str, Experiment] = field(default_factory=dict)
 
 
 def row_sets(figure: Figure) -> list[tuple[str, ...]]:
@@ -64,12 +69,13 @@ def row_sets(figure: Figure) -> list[tuple[str, ...]]:
 
 
 def lacking(figure: Figure, setting: Setting) -> list[str]:
-    """Return the roles and options that a figure needs and the config does not give."""
+    """Return the roles, options and tables that a figure needs and the config does not give."""
     return [
         need
         for need in figure.needs
         if (need.startswith("role:") and need[5:] not in setting.roles)
         or (need.startswith("option:") and not getattr(setting.kpi, need[7:]))
+        or (need.startswith("config:") and not getattr(setting, need[7:]))
     ]
 
 
@@ -95,22 +101,15 @@ def query(
     cut_by = [_crossed(names, figure) for names in (sets or row_sets(figure))]
     width = max(map(len, cut_by))
     keys = [f"v{place + 1}" for place in range(width)]
-    rows = Template(figure.rows.strip()).safe_substitute(_as_sql(figure, setting.kpi))
-    is_after = any("after" in names for names in cut_by)
-    facts = Template(rows).substitute(answers=_ANSWERS[is_after], counts_person=scope.counts_person())
-    told = json.dumps(_told(figure, scope, setting.kpi), ensure_ascii=False, sort_keys=True)
-    formula = json.dumps([name, figure.kind, figure.standing, figure.snapshot, rows, told])
     sums = _sums(figure)
     value, n, low, high = _VALUES[figure.kind]
     words = {
-        "relations": ",\n".join(scope.relations(facts, setting.kpi.time_zone)),
+        **common_words(name, figure, scope, setting, is_after=any("after" in names for names in cut_by)),
         "grains": ", ".join(_GRAIN_ROWS[grain] for grain in figure.grains if grain in grains),
         "last_period": _period_of("until", setting.kpi),
         "sets": ", ".join(
             f"({number}, [{', '.join(map(literal, names))}])" for number, names in enumerate(cut_by)
         ),
-        "facts": facts,
-        "name": literal(name),
         "keys": ", ".join(keys),
         "cut": ", ".join(_cut(place, cut_by) for place in range(width)),
         "everybody": _everybody(figure, cut_by) if "everybody" in sums else "",
@@ -125,16 +124,39 @@ def query(
         "low": low,
         "high": high,
         "additive": str(figure.additive).lower(),
-        "window": figure.window,
-        "options": literal(told),
-        "definition": hashlib.md5(formula.encode(), usedforsecurity=False).hexdigest(),
         "target_dimension": _target_dimension(width),
-        "available": _available(figure, setting),
         **_timing(figure, sums, setting.kpi),
-        **_deliveries(setting),
     }
     template = resources.files(__package__).joinpath("figure.sql").read_text("utf-8")
     return Template(template).substitute(words)
+
+
+def common_words(
+    name: str, figure: Figure, scope: Scope, setting: Setting, *, is_after: bool = False
+) -> dict[str, str]:
+    """Return what the SQL of every figure is filled in with, whatever its kind: by the word for it.
+
+    Args:
+        name: the figure's.
+        figure: its record.
+        scope: the instant, and to what the figure is limited.
+        setting: what it is computed with.
+        is_after: whether rows are cut by what people met before they answered.
+    """
+    rows = Template(figure.rows.strip()).safe_substitute(_as_sql(figure, setting.kpi))
+    facts = Template(rows).substitute(answers=_ANSWERS[is_after], counts_person=scope.counts_person())
+    told = json.dumps(_told(figure, scope, setting), ensure_ascii=False, sort_keys=True)
+    formula = json.dumps([name, figure.kind, figure.standing, figure.snapshot, rows, told])
+    return {
+        "relations": ",\n".join(scope.relations(facts, setting.kpi.time_zone)),
+        "facts": facts,
+        "name": literal(name),
+        "window": figure.window,
+        "options": literal(told),
+        "definition": hashlib.md5(formula.encode(), usedforsecurity=False).hexdigest(),
+        "available": _available(figure, setting),
+        **_deliveries(setting),
+    }
 
 
 _ANSWERS = {
@@ -163,8 +185,9 @@ def _constant(value: Any) -> str:
     return literal(value) if isinstance(value, str) else str(value if value is not None else "NULL")
 
 
-def _told(figure: Figure, scope: Scope, kpi: Kpi) -> dict[str, Any]:
+def _told(figure: Figure, scope: Scope, setting: Setting) -> dict[str, Any]:
     """Return the options that a row states: those that change what is counted."""
+    kpi = setting.kpi
     asked = {"where": scope.where, "segment": scope.segment, "consent": scope.consent}
     window = None if figure.window.startswith("0 ") else figure.window
     return {
@@ -172,7 +195,25 @@ def _told(figure: Figure, scope: Scope, kpi: Kpi) -> dict[str, Any]:
         "week_start": kpi.week_start,
         **{name: value for name, value in {**asked, "window": window}.items() if value},
         **kpi.model_dump(mode="json", include=set(figure.options)),
+        **_conditions(figure, scope, setting),
     }
+
+
+def _conditions(figure: Figure, scope: Scope, setting: Setting) -> dict[str, Any]:
+    """Return what the config says of the persons asked about, by its place there."""
+    told: dict[str, Any] = {
+        f"segment.{name}": f"{segment.over}: {segment.where}"
+        for name, segment in setting.segment.items()
+        if name == scope.segment or "config:segment" in figure.needs
+    }
+    if "config:value_cells" in figure.needs and setting.value_cells:
+        told |= {f"value_cells.{key}": condition for key, condition in setting.value_cells}
+    if figure.kind == "lift":
+        told |= {
+            f"experiment.{name}": test.model_dump(exclude_none=True)
+            for name, test in setting.experiment.items()
+        }
+    return told
 
 
 _GRAIN_ROWS = {

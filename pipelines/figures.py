@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
+from pydantic import BaseModel
 
 from parcours.kpis.ask import Answer
 from parcours.kpis.catalogue import figures
 from parcours.kpis.figures import Setting
 from parcours.pipelines.store import Store
-from parcours.schemas.config import Config, Kpi
+from parcours.schemas.config import Config, Experiment, Kpi
 from parcours.schemas.figure import Figure
+from parcours.schemas.segment import Segment, ValueCells
 
 META = "figures"
 """The key of the store's meta that says what its figures were made with."""
@@ -33,8 +36,9 @@ def keep(store: Store, config: Config, setting: Setting) -> None:
         "kpi": config.kpi.model_dump(mode="json"),
         "roles": sorted(setting.roles),
         "expected": setting.expected,
-        "segments": setting.segments,
-        "figure": {name: figure.model_dump(mode="json") for name, figure in config.figure.items()},
+        **{name: _kept(getattr(config, name)) for name in ("segment", "experiment")},
+        "value_cells": config.value_cells and config.value_cells.model_dump(mode="json"),
+        "figure": _kept(config.figure),
     }
     store.set_meta(META, json.dumps(kept))
 
@@ -44,19 +48,27 @@ def kept_in(store: Store, config: Config | None) -> Figures:
 
     Args:
         store: one that a run has written to; of an empty one, the catalogue with defaults.
-        config: whose ``[kpi]`` and ``[figure]`` count instead of those that the store's were made with.
+        config: whose ``[kpi]``, ``[experiment]`` and ``[figure]`` count instead of those that the store's
+            were made with. Segments are always the store's: its macros say who is in them.
     """
     kept = json.loads(store.meta(META) or "{}")
     own = {name: Figure.model_validate(record) for name, record in kept.get("figure", {}).items()}
+    tests = {name: Experiment.model_validate(each) for name, each in kept.get("experiment", {}).items()}
     return Figures(
         {**figures(), **(own if config is None else config.figure)},
         Setting(
             kpi=Kpi.model_validate(kept.get("kpi", {})) if config is None else config.kpi,
             roles=frozenset(kept.get("roles", ())),
             expected=tuple(kept.get("expected", ())),
-            segments=tuple(kept.get("segments", ())),
+            segment={name: Segment.model_validate(each) for name, each in kept.get("segment", {}).items()},
+            value_cells=ValueCells.model_validate(cells) if (cells := kept.get("value_cells")) else None,
+            experiment=tests if config is None else config.experiment,
         ),
     )
+
+
+def _kept(tables: Mapping[str, BaseModel]) -> dict[str, Any]:
+    return {name: table.model_dump(mode="json") for name, table in tables.items()}
 
 
 def united(found: Mapping[str, Answer]) -> pa.Table:

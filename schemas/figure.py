@@ -6,13 +6,17 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-Grain = Literal["day", "week", "month", "quarter", "year"]
-Kind = Literal["count", "amount", "share", "ratio", "rate", "mean", "median", "p90", "nps"]
+Grain = Literal["day", "week", "month", "quarter", "year", "all"]
+Kind = Literal["count", "amount", "share", "ratio", "rate", "mean", "median", "p90", "nps", "lift"]
 
 GRAINS: tuple[Grain, ...] = ("day", "week", "month", "quarter", "year")
+"""The periods; a lift has one alone, ``all``: a test is judged by everybody who was exposed."""
 
 INPUTS = ("contracts", "customers", "spend", "events_held", "indicators")
 """What a figure may need beside touchpoints; contracts are known from their signing too."""
+
+CONFIGURED = ("segment", "value_cells")
+"""Tables of the config that a figure may need."""
 
 MEASURED = ("mean", "median", "p90")
 """Kinds that are computed from a ``measure``; the others have a numerator, and most a denominator."""
@@ -79,7 +83,7 @@ class Figure(BaseModel):
         description="how long after a period its rows may still change",
     )
     needs: tuple[str, ...] = Field(
-        default=(), description="inputs, role:NAME or option:NAME without which it is not there"
+        default=(), description="inputs, role:NAME, option:NAME or config:NAME without which it is not there"
     )
     options: tuple[str, ...] = Field(default=(), description="keys of [kpi] that rows name as $key")
     consent: str | None = Field(
@@ -97,9 +101,14 @@ class Figure(BaseModel):
             )
         if self.persons and self.kind not in ("count", "share"):
             problems.append("distinct persons are a count or a share")
+        if ("all" in self.grains) != (self.kind == "lift"):
+            problems.append('a lift has the one grain "all", and no other kind has it')
+        allowed = (*INPUTS, *(f"config:{name}" for name in CONFIGURED))
         for need in self.needs:
-            if need not in INPUTS and not need.startswith(("role:", "option:")):
-                problems.append(f'needs "{need}": write one of {", ".join(INPUTS)}, role:NAME or option:NAME')
+            if need not in allowed and not need.startswith(("role:", "option:")):
+                problems.append(
+                    f'needs "{need}": write one of {", ".join(allowed)}, role:NAME or option:NAME'
+                )
         if problems:
             raise ValueError("; ".join(problems))
         return self
