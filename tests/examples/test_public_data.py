@@ -9,6 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from parcours.kpis.funnel import funnel
 from parcours.pipelines import runs
 from parcours.pipelines.config import load_config
 from parcours.pipelines.observe import SilentObserver
@@ -63,17 +64,18 @@ def test_event_counts_of_the_shop(ecom, test_data):
     assert expected == dict(ecom[1].sql(counted).fetchall())
 
 
-def test_the_funnel_by_profile_and_by_visit(ecom, test_data):
-    """examples/ecom/funnel.sql gives the reference's counts by user, and by session as 30-minute visits."""
-    reference = json.loads((test_data / "ecom" / "expected_funnel.json").read_text())
-    users, sessions = (reference[name]["steps"] for name in ("funnel_by_user", "funnel_by_session"))
-    expected = [
-        (place, user["step"], user["unique_paths"], session["unique_paths"])
-        for place, (user, session) in enumerate(zip(users, sessions, strict=True), 1)
-    ]
-    assert [598, 517, 429, 329, 222, 114] == [row[2] for row in expected]
-    assert [2868, 944, 477, 194, 72, 15] == [row[3] for row in expected]
-    assert expected == ecom[1].sql(example_sql("ecom/funnel.sql")).fetchall()
+@pytest.mark.parametrize(
+    ("count", "name", "reached"),
+    [
+        ("profiles", "funnel_by_user", [598, 517, 429, 329, 222, 114]),
+        ("visits", "funnel_by_session", [2868, 944, 477, 194, 72, 15]),
+    ],
+)
+def test_the_funnel_by_profile_and_by_visit(ecom, test_data, count, name, reached):
+    """The funnel gives the reference's counts by user, and by session as 30-minute visits."""
+    reference = json.loads((test_data / "ecom" / "expected_funnel.json").read_text())[name]["steps"]
+    found = funnel(ecom[1], steps=[step["step"] for step in reference], count=count).steps
+    assert reached == [step["unique_paths"] for step in reference] == found["reached"].to_pylist()
 
 
 def test_directly_follows_counts_of_the_fines(traffic_fines, test_data):
