@@ -106,12 +106,12 @@ def ask(
     scope = Scope(_instant(question.as_of), question.where, question.segment, figure.consent)
     missing = missing_of(connection, figure, setting)
     text = query(name, figure, scope, setting, grains=grains or figure.grains[:1], sets=sets or [TOTAL])
-    rows = connection.sql(
-        f"FROM ({text})"
-        f" WHERE {'true' if grains and sets else 'false'}"
-        " ORDER BY list_position(['day', 'week', 'month', 'quarter', 'year'], grain), dimensions, "
-        "dimension_values, period_start"
-    ).to_arrow_table()
+    in_order = "list_position(['day', 'week', 'month', 'quarter', 'year'], grain)"
+    with connection.cursor() as cursor:  # what was asked of the connection before may not be read to its end
+        rows = cursor.sql(
+            f"FROM ({text}) WHERE {'true' if grains and sets else 'false'}"
+            f" ORDER BY {in_order}, dimensions, dimension_values, period_start"
+        ).to_arrow_table()
     return Answer(rows, tuple(missing), tuple(left_out))
 
 

@@ -29,8 +29,8 @@ _SECTIONS = (
     ("Reference inputs", ("ref_customers", "ref_contracts", "ref_aliases", "ref_spend", "ref_events_held",
                           "ref_indicators", "ref_targets", "ref_spend_now", "ref_events_held_now",
                           "ref_indicators_now", "ref_targets_now")),
-    ("Figures", ("kpi_stage_conversion", "kpi_stage_conversion_at", "kpi_csat", "kpi_csat_at", "kpi_catalogue",
-                 "kpi_latest")),
+    ("Figures", ("kpi_stage_conversion", "kpi_stage_conversion_at", "kpi_csat", "kpi_csat_at",
+                 "kpi_catalogue", "kpi_latest")),
     ("Segments", ("segment_members_now", "segment_members_at", "segment_moves", "segment_history_at",
                   "value_cells_now", "value_cells_at", "value_cell_moves", "profile_facts_at",
                   "contract_facts_at", "journey_facts_at", "quote_facts_at", "case_facts_at", "opted_out",
@@ -50,9 +50,9 @@ _SECTIONS = (
 
 
 def empty_store() -> duckdb.DuckDBPyConnection:
-    """Return an in-memory store with every relation and nothing in it; of the catalogue's figures, csat alone.
+    """Return an in-memory store with every relation and nothing in it.
 
-    All have the same columns, and ``docs/kpis.md`` has what each says.
+    Of the catalogue's figures it has csat alone: all have the same columns.
     """
     connection = duckdb.connect()
     for name in (*relations.INTERNAL, *relations.TABLES, *relations.VIEWS):

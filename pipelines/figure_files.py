@@ -38,18 +38,23 @@ HEADINGS = {
 }
 """The columns of a CSV, in their order, and what they are called in French."""
 
-_WORDS = {
-    "fr": {
-        "day": "jour",
-        "week": "semaine",
-        "month": "mois",
-        "quarter": "trimestre",
-        "year": "année",
-        True: "oui",
-        False: "non",
-    },
-    "en": {True: "true", False: "false"},
+_FRENCH = {
+    "day": "jour",
+    "week": "semaine",
+    "month": "mois",
+    "quarter": "trimestre",
+    "year": "année",
+    "count": "nombre",
+    "share": "part",
+    "money": "montant",
+    "ratio": "rapport",
+    "points": "points",
+    "score": "note",
+    "hours": "heures",
+    "days": "jours",
+    "years": "années",
 }
+"""Grains and units."""
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What makes a spreadsheet take a text for a formula; values of dimensions come from anywhere."""
@@ -75,6 +80,8 @@ def write_csv(rows: pa.Table, out: IO[str], named: Mapping[str, Figure], languag
     for row in rows.to_pylist():
         figure = named[row["kpi"]]
         row |= {"label": getattr(figure.label, language), "unit": figure.unit}
+        if language == "fr":
+            row |= {name: _FRENCH[row[name]] for name in ("grain", "unit")}
         writer.writerow([_cell(row[name], language) for name in HEADINGS])
 
 
@@ -83,15 +90,15 @@ def _cell(value: Any, language: Language) -> str:
         case None:
             return ""
         case bool():
-            return _WORDS[language][value]
+            return ("non", "oui")[value] if language == "fr" else str(value).lower()
         case list():
             return _cell(" | ".join("" if item is None else str(item) for item in value), language)
         case date():
             return value.strftime("%d/%m/%Y") if language == "fr" else value.isoformat()
         case int() | float() | Decimal():
-            text = repr(value) if isinstance(value, float) else str(value)
+            text = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
             return text.replace(".", ",") if language == "fr" else text
-    text = str(_WORDS[language].get(value, value))
+    text = str(value)
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 

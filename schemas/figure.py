@@ -55,7 +55,7 @@ class Figure(BaseModel):
 
     phase: str = Field(min_length=1, description="stage or chapter that it is listed under")
     kind: Kind = Field(description="how value comes from what is counted, and which interval it has")
-    unit: Literal["count", "share", "money", "ratio", "days", "hours", "seconds", "years", "points", "score"]
+    unit: Literal["count", "share", "money", "ratio", "days", "hours", "years", "points", "score"]
     numerator: str = Field(min_length=1, description="what is counted, in words")
     denominator: str | None = Field(
         default=None, description="of what, in words; absent for count and amount"
@@ -103,6 +103,8 @@ class Figure(BaseModel):
             problems.append("distinct persons are a count or a share")
         if ("all" in self.grains) != (self.kind == "lift"):
             problems.append('a lift has the one grain "all", and no other kind has it')
+        if self.kind == "lift" and (self.always[:1] != ("experiment",) or len(self.always) < 2):
+            problems.append('a lift is always cut by "experiment" first and by what is compared last')
         allowed = (*INPUTS, *(f"config:{name}" for name in CONFIGURED))
         for need in self.needs:
             if need not in allowed and not need.startswith(("role:", "option:")):

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+from parcours.kpis.catalogue import figures
 from parcours.pipelines.describe import as_markdown, empty_store
+from parcours.pipelines.describe_figures import as_markdown as figures_as_markdown
 
 ROOT = Path(__file__).parents[2]
 
@@ -30,3 +32,8 @@ def test_every_relation_is_on_the_page():
     assert sorted(name for (name,) in made) == sorted(headings)
     lines = [line for line in page.splitlines() if line.startswith("| ") and "| column |" not in line]
     assert columns == [(len(lines),)]
+
+
+def test_the_page_of_figures_is_up_to_date():
+    """docs/kpis.md is what the catalogue's records render to; make tables writes it."""
+    assert (ROOT / "docs" / "kpis.md").read_text("utf-8") == figures_as_markdown(figures())
