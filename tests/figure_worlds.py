@@ -10,7 +10,7 @@ import csv
 import json
 import random
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from reference import FIELDS, Channel, EventType, Options
 from reference.figures.world import World
 from strategies import Slice
 
-RECORDS = 5_000
+RECORDS = 4_000
 PARIS = ZoneInfo("Europe/Paris")
 AMOUNTS = ("value", "cost")
 
@@ -81,8 +81,12 @@ def touchpoint(record: dict[str, Any], offset: int) -> dict[str, Any]:
     at = datetime.fromisoformat(record["occurred_at"]).astimezone(UTC).replace(tzinfo=None)
     amounts = {name: Decimal(str(record[name])) for name in AMOUNTS if name in record}
     fields = {key: value for key, value in record.items() if key in FIELDS}
-    place = {"source_name": "s", "source_topic": "t", "source_partition": 0, "source_offset": offset}
-    return {**fields, "occurred_at": at, **amounts, "attributes": attributes, **place}
+    return {**fields, "occurred_at": at, **amounts, "attributes": attributes, **place(offset)}
+
+
+def place(offset: int) -> dict[str, Any]:
+    """Return the coordinates of a record."""
+    return {"source_name": "s", "source_topic": "t", "source_partition": 0, "source_offset": offset}
 
 
 def odder(events: list[dict[str, Any]], chance: random.Random) -> Iterator[dict[str, Any]]:
@@ -119,8 +123,12 @@ def odder(events: list[dict[str, Any]], chance: random.Random) -> Iterator[dict[
 
 def midnight_before(at: datetime) -> datetime:
     """Return when an instant's local day begins."""
-    local = at.replace(tzinfo=UTC).astimezone(PARIS).replace(hour=0, minute=0, second=0, microsecond=0)
-    return local.astimezone(UTC).replace(tzinfo=None)
+    return paris(at.replace(tzinfo=UTC).astimezone(PARIS).date())
+
+
+def paris(day: date) -> datetime:
+    """Return when a day begins in Paris."""
+    return datetime.combine(day, time(), PARIS).astimezone(UTC).replace(tzinfo=None)
 
 
 def rows_of_csv(file: Path, fields: pa.Schema) -> Iterator[dict[str, Any]]:
@@ -128,8 +136,9 @@ def rows_of_csv(file: Path, fields: pa.Schema) -> Iterator[dict[str, Any]]:
     with file.open(encoding="utf-8", newline="") as text:
         for offset, row in enumerate(csv.DictReader(text)):
             typed = {name: value_of(row[name], fields.field(name).type) for name in row if row[name]}
-            place = {"source_name": file.stem, "source_topic": "t", "source_partition": 0}
-            yield {**dict.fromkeys(fields.names), "attributes": [], **typed, **place, "source_offset": offset}
+            yield {**dict.fromkeys(fields.names), "attributes": [], **typed, **place(offset)} | {
+                "source_name": file.stem
+            }
 
 
 def value_of(text: str, type_: pa.DataType) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -155,7 +156,7 @@ def loss_ratio(world: World) -> Iterator[Fact]:
                 "product": claim["product"],
             }
     first_day = local_day(min((t["occurred_at"] for t in world.touchpoints), default=world.as_of), world)
-    earned: dict[tuple[date, str, str | None], Fraction] = {}
+    in_force: dict[tuple[date, str, str | None], Decimal] = {}
     for version in world.premiums:
         if version["annual_premium"] is None:
             continue
@@ -164,12 +165,12 @@ def loss_ratio(world: World) -> Iterator[Fact]:
             until = min(until, local_day(version["until_at"], world))
         while day < until:
             key = (day, version["currency"], version["product"])
-            earned[key] = earned.get(key, Fraction(0)) + Fraction(version["annual_premium"]) / days_in(day)
+            in_force[key] = in_force.get(key, Decimal(0)) + version["annual_premium"]
             day += DAY
-    for (day, currency, product), premium in earned.items():
+    for (day, currency, product), premium in in_force.items():
         yield {
             "at": instant(day, world.options),
-            "denominator": premium,
+            "denominator": Fraction(premium) / days_in(day),
             "currency": currency,
             "product": product,
         }
