@@ -153,7 +153,8 @@ def _as_named(connection: duckdb.DuckDBPyConnection, id_: str, customer_id: str)
 
 _PAIR_DECISIONS = """
     SELECT 1 FROM decisions
-    WHERE (id = $id AND customer_id = $customer_id) OR (id = $customer_id AND customer_id = $id)
+    WHERE kind IN ('unlink', 'relink')
+        AND ((id = $id AND customer_id = $customer_id) OR (id = $customer_id AND customer_id = $id))
 """
 
 

@@ -164,7 +164,7 @@ _LINKS = """
         l.*,
         arg_max(d.kind, (d.decided_at, d.decision_id)) AS decision, max(d.decided_at) AS decided_at
     FROM (FROM identity_links WHERE {condition}) AS l
-    LEFT JOIN decisions AS d
+    LEFT JOIN (FROM decisions WHERE kind IN ('unlink', 'relink')) AS d
         ON (d.id = coalesce(l.anonymous_id, l.other_customer_id) AND d.customer_id = l.customer_id)
             OR (d.id = l.customer_id AND d.customer_id = l.other_customer_id)
     GROUP BY ALL

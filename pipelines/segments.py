@@ -25,7 +25,7 @@ def open_with_segments(config: Config) -> Iterator[duckdb.DuckDBPyConnection]:
     """
     with Store(config.store.path, memory_limit=config.store.memory_limit, read_only=True) as store:
         for statement in segments.create_statements(config):
-            if statement.startswith(_MADE):
+            if _MADE in statement:
                 store.connection.execute(statement.replace(_MADE, "CREATE OR REPLACE TEMP MACRO", 1))
         yield store.connection
 

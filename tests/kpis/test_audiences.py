@@ -256,6 +256,27 @@ def test_an_opt_out_follows_the_person(loader):
     assert 2 == found.left_out["suppressed"]
 
 
+def test_an_opt_out_is_no_decision_about_who_is_who(loader):
+    """A device may bear its customer's name; what was unlinked stays so when the customer opts out."""
+    row = {
+        "event_id": "e1",
+        "occurred_at": AS_OF,
+        "customer_id": "ada",
+        "anonymous_id": "ada",
+        "event_type": "logged_in",
+        "channel": "site",
+        **coordinates(0),
+    }
+    decision = {"decision_id": "d1", "decided_at": AS_OF, "id": "ada", "customer_id": "ada"}
+    loader.empty()
+    loader.load([Slice(hashed([row]), decisions=[{**decision, "kind": "unlink"}])], OPTIONS)
+    loader.connection.execute(
+        "INSERT INTO decisions VALUES ('d2', ?, 'opt_out', 'ada', 'ada', 'run')", [AS_OF + DAY]
+    )
+    loader.rebuild(OPTIONS)
+    assert [("unlinked",)] == loader.connection.execute("SELECT status FROM identity_links").fetchall()
+
+
 def test_an_audience_of_a_segment(loader):
     """It has the persons of the segment, and every customer id of each."""
     segment = {"over": "profiles", "where": "touchpoints > 1"}

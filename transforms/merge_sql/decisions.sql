@@ -1,10 +1,11 @@
 -- The pairs that people hold apart: of the decisions of a pair the last counts. Two customer ids are one pair in either
 -- order; a device and a customer id are another pair, even where the device bears a customer's name.
 CREATE OR REPLACE TEMP TABLE unlinked AS
-WITH pairs AS (
-    SELECT true AS is_device, id, customer_id, kind, decided_at, decision_id FROM decisions
+WITH about_pairs AS (FROM decisions WHERE kind IN ('unlink', 'relink')),
+pairs AS (
+    SELECT true AS is_device, id, customer_id, kind, decided_at, decision_id FROM about_pairs
     UNION ALL
-    SELECT false, least(id, customer_id), greatest(id, customer_id), kind, decided_at, decision_id FROM decisions
+    SELECT false, least(id, customer_id), greatest(id, customer_id), kind, decided_at, decision_id FROM about_pairs
 ),
 apart AS (
     SELECT is_device, id, customer_id

@@ -4,6 +4,7 @@ import csv
 import json
 import shutil
 
+import duckdb
 import pytest
 
 from parcours.pipelines.config import load_config
@@ -207,3 +208,15 @@ def test_relations_follow_the_config_with_the_next_run(parcours, made, tmp_path)
     assert "n\n2\n" == parcours(*count, cwd=folder).out
     assert 0 == parcours("run", cwd=folder).code
     assert "n\n4\n" == parcours(*count, cwd=folder).out
+
+
+def test_commands_need_no_macro_of_the_store(parcours, made, tmp_path):
+    """They bring their own: a store that another version of parcours made may have others."""
+    folder = tmp_path / "copy"
+    shutil.copytree(made, folder)
+    with duckdb.connect(str(folder / "parcours.duckdb")) as connection:
+        connection.execute(
+            "DROP MACRO local_day; DROP MACRO TABLE contract_facts_at; DROP MACRO TABLE opted_out"
+        )
+    assert 0 == parcours("audience", "due_within_60_days", cwd=folder).code
+    assert 0 == parcours("audience", "quote_unbound", cwd=folder).code
