@@ -40,13 +40,18 @@ def create_statements(config: Config) -> list[str]:
     ]
     if wrong:
         raise ValueError("; ".join(wrong))
-    template = resources.files(__package__).joinpath("segments.sql").read_text("utf-8")
-    filled = Template(template).substitute(
-        members=_members(config.segment),
-        cells=_select_cells(config.value_cells),
-        time_zone=config.kpi.time_zone,
-    )
-    return [*facts.create_statements(config.kpi.time_zone), *filled.removesuffix(";\n").split(";\n\n")]
+    words = {
+        "members": _members(config.segment),
+        "cells": _select_cells(config.value_cells),
+        "time_zone": config.kpi.time_zone,
+    }
+    text = resources.files(__package__).joinpath("segments.sql").read_text("utf-8")
+    # parted before conditions are filled in: they may hold what parts statements
+    parts = text.removesuffix(";\n").split(";\n\n")
+    return [
+        *facts.create_statements(config.kpi.time_zone),
+        *(Template(part).substitute(words) for part in parts),
+    ]
 
 
 def select_members(over: Over, where: str, relation: str | None = None) -> str:

@@ -150,8 +150,7 @@ def moves(
 ) -> None:
     """Show who entered or left a segment between two instants, and how many stayed.
 
-    Its whole history, month by month, is in the relation segment_history_at(as_of). While a run holds the
-    store, it exits with 4.
+    While a run holds the store, it exits with 4.
     """
     session.json = as_json
     config = read(session, config_files, database, with_sources=False).config
@@ -178,6 +177,56 @@ def moves(
     click.echo(f"{said}: {local(since, zone)} to {local(until, zone) or 'no touchpoint'}")
 
 
+@parcours_command(
+    "history",
+    examples="parcours segment history professionals\nparcours segment history professionals --json",
+)
+@click.argument("name")
+@_as_of
+@_json
+@config_options
+@click.pass_obj
+def history(
+    session: Session,
+    *,
+    name: str,
+    as_of: str | None,
+    as_json: bool,
+    config_files: tuple[str, ...],
+    database: str | None,
+) -> None:
+    """List each stay of each person in a segment, as the ends of months show them.
+
+    entered_on is the last day of the first month at whose end the person was in it, left_on that of the first
+    at whose end no longer; a dash: still in it. It asks for each month there is. While a run holds the
+    store, it exits with 4.
+    """
+    session.json = as_json
+    config = read(session, config_files, database, with_sources=False).config
+    _known(name, config)
+    zone = ZoneInfo(config.kpi.time_zone)
+
+    from parcours.pipelines.segments import default_instant, open_with_segments  # noqa: PLC0415, loads DuckDB
+
+    # of this segment alone: each month computes the rows that its segments judge
+    alone = config.model_copy(update={"segment": {name: config.segment[name]}})
+    with open_with_segments(alone) as connection:
+        until = read_instant(as_of, zone) if as_of else default_instant(connection)
+        rows = connection.execute(
+            "SELECT profile_id, entered_on, left_on FROM segment_history_at(?::TIMESTAMP)"
+            " ORDER BY profile_id, entered_on",
+            [until],
+        ).fetchall()
+    names = ["profile_id", "entered_on", "left_on"]
+    if as_json:
+        stays = [dict(zip(names, row, strict=True)) for row in rows]
+        _write_json({"segment": name, "as_of": until, "stays": stays})
+        return
+    print_table(names, rows)
+    people = len({row[0] for row in rows})
+    click.echo(f"{len(rows):,} stays of {_persons(people)} until {local(until, zone) or 'no touchpoint'}")
+
+
 def _known(name: str, config: Config) -> str:
     if name not in config.segment:
         raise click.UsageError(no_such("segment", name, config.segment))
@@ -201,5 +250,5 @@ def _write_json(entry: dict[str, object]) -> None:
     click.echo(json.dumps(plain_value(entry), ensure_ascii=False))
 
 
-for _each in (list_, show_, moves):
+for _each in (list_, show_, moves, history):
     command.add_command(_each)

@@ -106,6 +106,19 @@ def test_moves_between_two_instants(ask):
     assert "2 entered, 0 left, 2 stayed" in ran.out
 
 
+def test_the_history_of_a_segment(ask):
+    """Month by month, up to an instant; a month that is not over says nothing yet."""
+    ran = ask("segment", "history", "quoted", "--json", "--as-of", "2026-02-01")
+    assert {("ada", "2026-01-31", None), ("bob", "2026-01-31", None)} < {
+        (stay["profile_id"], stay["entered_on"], stay["left_on"]) for stay in json.loads(ran.out)["stays"]
+    }
+    assert (
+        "4 stays of 4 persons until 2026-02-01 00:00"
+        in ask("segment", "history", "quoted", "--as-of", "2026-02-01").out
+    )
+    assert "0 stays of 0 persons" in ask("segment", "history", "quoted", "--as-of", "2026-01-31T23:59").out
+
+
 def test_what_is_not_there_is_named(ask):
     """With the near one; a wrong command line exits with 2."""
     for arguments, said in (
