@@ -13,24 +13,25 @@ $facts
 $moves
 dated AS (
     SELECT
-        grain, step, last_period, $carried set_number, dimensions,
+        $placed set_number, dimensions,
         $cut,
         $period AS period_start $everybody,
         moves.* EXCLUDE ($excluded)
     FROM moves CROSS JOIN sets $with_grains
     $counts
 ),
+$persons
 counted AS (
     SELECT
-        grain, step, last_period, $carried set_number, dimensions, $keys, period_start,
+        grain, set_number, dimensions, $keys, period_start,
         $sums
-    FROM dated
+    FROM $counted_from
     $met
     GROUP BY ALL
 ),
 followed AS (
     SELECT *, $stood lead(period_start) OVER following AS next_start
-    FROM counted
+    FROM counted JOIN grains USING (grain)
     WINDOW following AS (PARTITION BY grain, dimensions, $keys ORDER BY period_start)
 ),
 -- every period between a group's first and last, empty ones too

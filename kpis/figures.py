@@ -112,6 +112,8 @@ def query(
         ),
         "keys": ", ".join(keys),
         "cut": ", ".join(_cut(place, cut_by) for place in range(width)),
+        "persons": _persons(figure, keys),
+        "counted_from": "persons" if figure.persons else "dated",
         "everybody": _everybody(figure, cut_by) if "everybody" in sums else "",
         "sums": ", ".join(_counted(name, sum_, figure) for name, sum_ in sums.items()),
         "filled": ", ".join(_filled(name, figure) for name in sums),
@@ -238,9 +240,9 @@ def _period_of(instant: str, kpi: Kpi) -> str:
 def _sums(figure: Figure) -> dict[str, str]:
     """Return what is summed up in each group and period, as aggregates over the rows."""
     if figure.persons:
-        of_whom = {"denominator": "count(DISTINCT person)"} if figure.kind == "share" else {}
+        of_whom = {"denominator": "count(person)"} if figure.kind == "share" else {}
         everybody = {"everybody": "any_value(everybody)"} if figure.numerator_dimensions else {}
-        return {"numerator": "count(DISTINCT person) FILTER (numerator)", **of_whom, **everybody}
+        return {"numerator": "count(person) FILTER (numerator)", **of_whom, **everybody}
     return _SUMS[figure.kind]
 
 
@@ -314,7 +316,7 @@ def _timing(figure: Figure, sums: Mapping[str, str], kpi: Kpi) -> dict[str, str]
     words = {
         "periods": "",
         "first_period": "",
-        "carried": "",
+        "placed": "grain,",
         "materialized": "NOT MATERIALIZED",
         "moves": _FLOW,
         "excluded": "moved_at",
@@ -334,7 +336,7 @@ def _timing(figure: Figure, sums: Mapping[str, str], kpi: Kpi) -> dict[str, str]
             "moves": "moves AS (FROM facts),",
             "excluded": "grain, period_start",
             "period": "moves.period_start",
-            "with_grains": "JOIN grains USING (grain)",
+            "with_grains": "",
         }
     if not figure.standing:
         return words
@@ -351,7 +353,7 @@ def _timing(figure: Figure, sums: Mapping[str, str], kpi: Kpi) -> dict[str, str]
     stands = " OR ".join(f"stood_{name} <> 0" for name in sums)
     return words | {
         "first_period": first,
-        "carried": "first_period,",
+        "placed": "grain, last_period,",
         "materialized": "MATERIALIZED",
         "moves": _standing_moves(figure),
         "excluded": "moved_at, stood_from",
@@ -449,6 +451,23 @@ def _value_of(name: str) -> str:
 def _kept(names: tuple[str, ...], figure: Figure) -> list[int]:
     """Return the places of a row set's names that cut the denominator too."""
     return [place for place, name in enumerate(names) if name not in figure.numerator_dimensions]
+
+
+def _persons(figure: Figure, keys: Sequence[str]) -> str:
+    """Return SQL that makes one row of a person's in each group and period.
+
+    To group twice takes half the time of counting distinct persons for each sum.
+    """
+    if not figure.persons:
+        return ""
+    everybody = ", any_value(everybody) AS everybody" if figure.numerator_dimensions else ""
+    return f"""persons AS (
+    SELECT
+        grain, set_number, dimensions, {", ".join(keys)}, period_start, person,
+        bool_or(numerator) AS numerator{everybody}
+    FROM dated
+    GROUP BY ALL
+),"""
 
 
 def _everybody(figure: Figure, cut_by: Sequence[tuple[str, ...]]) -> str:
