@@ -1,11 +1,12 @@
 """Funnels equal the reference's on small worlds in which whatever can collide does."""
 
+import os
 from datetime import datetime, timedelta
 
 import duckdb
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from parcours.kpis.funnel import funnel
@@ -153,6 +154,10 @@ def compare(connection, world, question):
     assert found.steps.equals(quick.steps)
 
 
+EXAMPLES = 2_000 if os.environ.get("HYPOTHESIS_PROFILE") == "long" else 200
+
+
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 @given(world=events(), question=questions())
 def test_every_option_equals_the_reference(connection, world, question):
     """People, their matches and the figures of each step are the same, whatever the options."""
