@@ -10,8 +10,9 @@ import duckdb
 import pyarrow as pa
 
 from parcours.kpis.conditions import check, columns_of
-from parcours.kpis.figures import TOTAL, Setting, input_relation, lacking, query
+from parcours.kpis.figures import TOTAL, Setting, input_relation, lacking
 from parcours.kpis.scope import Scope
+from parcours.kpis.shapes import shape_of
 from parcours.schemas.figure import GRAINS, INPUTS, Figure
 from parcours.schemas.literal import literal
 
@@ -38,7 +39,7 @@ class Question:
     """What is asked of figures.
 
     Attributes:
-        grains: the periods.
+        grains: the periods; what has one alone, all, answers with it.
         by: the row sets: the names that each is crossed by; ``TOTAL`` is cut by nothing.
         as_of: only what had occurred by then counts; null: ``default_as_of()``. Naive instants are UTC.
         where: condition over touchpoints, see ``Scope``.
@@ -57,7 +58,7 @@ class Answer:
     """What a figure answers.
 
     Attributes:
-        rows: the columns of ``figures.COLUMNS``; none where something is missing.
+        rows: the columns of the figure's shape; none where something is missing.
         missing: the inputs, roles and options that the figure needs and that are not there.
         left_out: grains and row sets that were asked for and that the figure does not have.
     """
@@ -97,15 +98,17 @@ def ask(
         if grain not in GRAINS:
             raise AskError(f'there is no grain "{grain}"', grain, GRAINS)
     sets, left_out = _sets_of(name, figure, question)
-    grains = [grain for grain in question.grains if grain in figure.grains]
-    left_out += [f"grain {grain}" for grain in question.grains if grain not in figure.grains]
+    grains = [grain for grain in question.grains if grain in figure.grains or figure.grains == ("all",)]
+    left_out += [f"grain {grain}" for grain in question.grains if grain not in grains]
     limits = [word for word, value in (("where", question.where), ("segment", question.segment)) if value]
     if limits and any(relation in figure.rows for relation in _IMPERSONAL):
         raise AskError(f"{name} counts what names no person: {' and '.join(limits)} cannot limit it")
     _check_limits(connection, question, setting)
     scope = Scope(_instant(question.as_of), question.where, question.segment, figure.consent)
     missing = missing_of(connection, figure, setting)
-    text = query(name, figure, scope, setting, grains=grains or figure.grains[:1], sets=sets or [TOTAL])
+    text = shape_of(figure).query(
+        name, figure, scope, setting, grains=grains or figure.grains[:1], sets=sets or [TOTAL]
+    )
     in_order = "list_position(['day', 'week', 'month', 'quarter', 'year'], grain)"
     with connection.cursor() as cursor:  # what was asked of the connection before may not be read to its end
         rows = cursor.sql(

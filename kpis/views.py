@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from parcours.kpis.catalogue import figures
-from parcours.kpis.figures import COLUMNS, Setting, input_relation, lacking, query
+from parcours.kpis.figures import COLUMNS, Setting, input_relation, lacking
 from parcours.kpis.scope import Scope
+from parcours.kpis.shapes import COMMON, shape_of
 from parcours.schemas.config import Config
 from parcours.schemas.figure import INPUTS, Figure
 from parcours.schemas.literal import literal
@@ -71,22 +72,27 @@ def create_statements(config: Config) -> list[str]:
     statements = [
         statement for name, figure in shown.items() for statement in _relations(name, figure, setting)
     ]
-    return [*statements, *_catalogue(named, setting), *(_latest(shown) if shown else ())]
+    monthly = {
+        name: figure
+        for name, figure in shown.items()
+        if "month" in figure.grains and shape_of(figure) is COMMON
+    }
+    return [*statements, *_catalogue(named, setting), *(_latest(monthly) if monthly else ())]
 
 
 def _relations(name: str, figure: Figure, setting: Setting) -> Iterator[str]:
     view, about = f"kpi_{name}", f"{figure.label.en}. {figure.explanation.en}"
-    scope = Scope("as_of", consent=figure.consent)
-    yield f"CREATE OR REPLACE MACRO {view}_at(as_of) AS TABLE\n{query(name, figure, scope, setting)}"
+    scope, shape = Scope("as_of", consent=figure.consent), shape_of(figure)
+    yield f"CREATE OR REPLACE MACRO {view}_at(as_of) AS TABLE\n{shape.query(name, figure, scope, setting)}"
     yield f"COMMENT ON MACRO TABLE {view}_at IS {literal(f'{about} At an instant (UTC).')}"
     yield f"CREATE OR REPLACE VIEW {view} AS FROM {view}_at(default_as_of())"
     yield f"COMMENT ON VIEW {view} IS {literal(about)}"
     words = {
         "numerator": f"{figure.numerator[0].upper()}{figure.numerator[1:]}.",
         "denominator": figure.denominator and f"{figure.denominator[0].upper()}{figure.denominator[1:]}.",
-        "value": f"{COLUMNS['value']} Unit: {figure.unit}.",
+        "value": f"{shape.columns['value']} Unit: {figure.unit}.",
     }
-    for column, text in COLUMNS.items():
+    for column, text in shape.columns.items():
         yield f"COMMENT ON COLUMN {view}.{column} IS {literal(words.get(column) or text)}"
 
 
@@ -144,7 +150,6 @@ def _latest(named: Mapping[str, Figure]) -> Iterator[str]:
         f"SELECT {columns} FROM kpi_{name} WHERE grain = 'month' AND mature "
         f"AND dimensions = {_list(figure.always or ('total',))}"
         for name, figure in named.items()
-        if "month" in figure.grains
     )
     yield (
         f"CREATE OR REPLACE VIEW kpi_latest AS\nFROM (\n{totals}\n)\n"

@@ -47,8 +47,8 @@ def _of_rows(name: str, config: Config) -> Iterator[Found]:
     import duckdb  # noqa: PLC0415, slow to load
 
     from parcours.kpis import segments  # noqa: PLC0415, loads DuckDB
-    from parcours.kpis.figures import query  # noqa: PLC0415
     from parcours.kpis.scope import Scope  # noqa: PLC0415
+    from parcours.kpis.shapes import shape_of  # noqa: PLC0415
     from parcours.kpis.views import setting_of  # noqa: PLC0415
     from parcours.schemas import relations  # noqa: PLC0415
 
@@ -58,7 +58,8 @@ def _of_rows(name: str, config: Config) -> Iterator[Found]:
         for statement in segments.create_statements(Config()):
             connection.execute(statement)
         try:
-            text = query(name, config.figure[name], Scope("default_as_of()"), setting_of(config))
+            figure = config.figure[name]
+            text = shape_of(figure).query(name, figure, Scope("default_as_of()"), setting_of(config))
             connection.execute(text)
         except (duckdb.Error, KeyError, ValueError) as error:
             said = " ".join(str(error).split("\n\n")[0].split())

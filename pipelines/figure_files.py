@@ -35,8 +35,14 @@ HEADINGS = {
     "target": "objectif",
     "options": "options",
     "definition": "définition",
+    "rate": "taux",
+    "control": "témoin",
+    "control_rate": "taux du témoin",
+    "p_value": "valeur p",
+    "p_adjusted": "valeur p ajustée",
+    "verdict": "verdict",
 }
-"""The columns of a CSV, in their order, and what they are called in French."""
+"""What the columns are called in French; one that is not here keeps its name."""
 
 _FRENCH = {
     "day": "jour",
@@ -44,6 +50,7 @@ _FRENCH = {
     "month": "mois",
     "quarter": "trimestre",
     "year": "année",
+    "all": "tout",
     "count": "nombre",
     "share": "part",
     "money": "montant",
@@ -53,8 +60,13 @@ _FRENCH = {
     "hours": "heures",
     "days": "jours",
     "years": "années",
+    "control": "témoin",
+    "too few": "effectif insuffisant",
+    "better": "meilleur",
+    "worse": "moins bon",
+    "no difference seen": "pas d'écart constaté",
 }
-"""Grains and units."""
+"""Grains, units and verdicts."""
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What makes a spreadsheet take a text for a formula; values of dimensions come from anywhere."""
@@ -76,13 +88,14 @@ def write_csv(rows: pa.Table, out: IO[str], named: Mapping[str, Figure], languag
     if language == "fr":
         out.write("\ufeff")
     writer = csv.writer(out, delimiter=";" if language == "fr" else ",", lineterminator="\r\n")
-    writer.writerow([HEADINGS[name] if language == "fr" else name for name in HEADINGS])
+    columns = ["kpi", "label", "unit", *(name for name in rows.column_names if name != "kpi")]
+    writer.writerow([HEADINGS.get(name, name) if language == "fr" else name for name in columns])
     for row in rows.to_pylist():
         figure = named[row["kpi"]]
         row |= {"label": getattr(figure.label, language), "unit": figure.unit}
         if language == "fr":
-            row |= {name: _FRENCH[row[name]] for name in ("grain", "unit")}
-        writer.writerow([_cell(row[name], language) for name in HEADINGS])
+            row |= {name: _FRENCH[row[name]] for name in ("grain", "unit", "verdict") if name in row}
+        writer.writerow([_cell(row[name], language) for name in columns])
 
 
 def _cell(value: Any, language: Language) -> str:

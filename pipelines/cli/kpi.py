@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from parcours.kpis.ask import Answer
+    from parcours.kpis.shapes import Shape
     from parcours.pipelines.figures import Figures
     from parcours.schemas.figure import Figure
 
@@ -134,7 +135,8 @@ def show(
     click.echo(f"periods: {', '.join(row['grains'])}")
     click.echo(f"by: {', '.join(['total', *row['dimensions']])}")
     click.echo("available" if row["available"] else f"not available: needs {', '.join(row['missing'])}")
-    click.echo(f"in SQL: FROM kpi_{name} WHERE grain = '{row['grains'][-1]}' AND dimensions = ['total']")
+    cut = row["always"] or ["total"]
+    click.echo(f"in SQL: FROM kpi_{name} WHERE grain = '{row['grains'][-1]}' AND dimensions = {cut}")
     if sql:
         click.echo(f"\n{row['rows'].strip()}")
 
@@ -150,7 +152,7 @@ parcours kpi run contract_churn --segment professionals --as-of 2026-06-30
 """,
 )
 @click.argument("names", nargs=-1, metavar="[NAME]...")
-@click.option("--all", "all_", is_flag=True, help="All figures.")
+@click.option("--all", "all_", is_flag=True, help="All figures but those that have columns of their own.")
 @click.option(
     "--grain", "grains", multiple=True, default=("month",), show_default=True,
     help=f"Period: {', '.join(GRAINS)}. Repeatable.",
@@ -196,7 +198,8 @@ def run(
     """Compute figures. Changes nothing in the store.
 
     A figure whose input is absent says what it needs instead of rows. With --all, a figure that lacks a grain
-    or a dimension is left out of it, and so is one that --where or --segment cannot limit.
+    or a dimension is left out of it, and so is one that --where or --segment cannot limit. Figures that have
+    columns of their own, as experiment_lift, are asked for by name.
     """
     session.json = format_ == "json"
     if bool(names) == all_:
@@ -224,7 +227,8 @@ def run(
         for name in (name for several in question.by for name in several):
             if name not in allowed:
                 raise click.UsageError(_unknown(f'no figure is cut by "{name}"', name, allowed))
-        for name in names or of.named:
+        shape, asked = _of_one_shape(session, names, of.named)
+        for name in asked:
             try:
                 found[name] = ask(store.connection, name, of.named, of.setting, question)
             except AskError as error:
@@ -237,11 +241,33 @@ def run(
     for name, needs in missing.items():
         session.say(f"{name}: not available: needs {', '.join(needs)}")
     rows = united(found)
-    _write(rows, found, of, format_=format_, out=out, language=language)
+    _write(rows, found, of, shape.shown, format_=format_, out=out, language=language)
     if out is not None:
         session.say(f"wrote {rows.num_rows:,} rows to {out}")
     elif not rows.num_rows and not missing and format_ == "table":
         session.say("nothing was counted: the store has none of it up to this instant")
+
+
+def _of_one_shape(
+    session: Session, names: Sequence[str], named: Mapping[str, Figure]
+) -> tuple[Shape, Sequence[str]]:
+    """Return the shape of what is asked for, and its names; where none is named, of the common shape all.
+
+    Raises:
+        UsageError: the figures named have different columns.
+    """
+    from parcours.kpis.shapes import COMMON, shape_of  # noqa: PLC0415, loads DuckDB
+
+    if not names:
+        own = [name for name, figure in named.items() if shape_of(figure) is not COMMON]
+        session.say(f"left out, as they have columns of their own: {', '.join(own)}")
+        return COMMON, [name for name in named if name not in own]
+    shapes = {name: shape_of(named[name]) for name in names if name in named}
+    first, shape = next(iter(shapes.items()), ("", COMMON))
+    for name, other in shapes.items():
+        if other is not shape:
+            raise click.UsageError(f"{first} and {name} have different columns: run them one by one")
+    return shape, names
 
 
 def _check_asked(
@@ -310,6 +336,7 @@ def _entry(name: str, figure: Figure, missing: list[str]) -> dict[str, Any]:
         "window": None if figure.window.startswith("0 ") else figure.window,
         "grains": list(figure.grains),
         "dimensions": [*figure.dimensions, *figure.numerator_dimensions, *figure.always],
+        "always": list(figure.always),
         "needs": list(figure.needs),
         "missing": missing,
         "available": not missing,
@@ -339,7 +366,14 @@ def _time(text: str | None) -> datetime | None:
 
 
 def _write(
-    rows: pa.Table, found: Mapping[str, Answer], of: Figures, *, format_: str, out: str | None, language: Any
+    rows: pa.Table,
+    found: Mapping[str, Answer],
+    of: Figures,
+    shown: Sequence[str],
+    *,
+    format_: str,
+    out: str | None,
+    language: Any,
 ) -> None:
     if format_ == "parquet":
         import pyarrow.parquet as pq  # noqa: PLC0415, slow to load
@@ -350,7 +384,7 @@ def _write(
     from parcours.pipelines.figure_files import write_csv, write_json  # noqa: PLC0415, loads pyarrow
 
     if format_ == "table" and out is None:
-        _print(rows)
+        _print(rows, shown)
         return
     with (
         nullcontext(sys.stdout) if out is None else Path(out).open("w", encoding="utf-8", newline="") as file
@@ -366,32 +400,21 @@ def _write(
             write_csv(rows, file, of.named, language)
 
 
-def _print(rows: pa.Table) -> None:
-    """Show the columns that people compare; files have them all."""
-    names = (
-        "kpi",
-        "grain",
-        "period_start",
-        "numerator",
-        "denominator",
-        "value",
-        "low",
-        "high",
-        "n",
-        "mature",
-    )
+def _print(rows: pa.Table, shown: Sequence[str]) -> None:
+    """Show the columns that people compare, and after the period what the rows are cut by; files have all."""
+    after = shown.index("period_start") + 1
     cut = any(row != ["total"] for row in rows["dimensions"].to_pylist())
     print_table(
-        [*names[:3], *(["by", "of"] if cut else []), *names[3:]],
+        [*shown[:after], *(["by", "of"] if cut else []), *shown[after:]],
         [
             [
-                *(row[name] for name in names[:3]),
+                *(row[name] for name in shown[:after]),
                 *(
                     [", ".join(row["dimensions"]), ", ".join(map(_shown, row["dimension_values"]))]
                     if cut
                     else []
                 ),
-                *(_whole(row[name]) for name in names[3:]),
+                *(_whole(row[name]) for name in shown[after:]),
             ]
             for row in rows.to_pylist()
         ],
