@@ -10,7 +10,7 @@ from parcours.kpis import facts
 from parcours.kpis.conditions import check
 from parcours.schemas.config import Config
 from parcours.schemas.literal import literal
-from parcours.schemas.segment import Over, Segment, ValueCells
+from parcours.schemas.segment import Segment, ValueCells
 
 _NOBODY = """SELECT
     NULL::VARCHAR AS segment, NULL::VARCHAR AS profile_id, NULL::VARCHAR AS "over", NULL::VARCHAR[] AS matter
@@ -54,37 +54,31 @@ def create_statements(config: Config) -> list[str]:
     ]
 
 
-def select_members(over: Over, where: str, relation: str | None = None) -> str:
-    """Return a SELECT of whom a condition holds for: profile_id, and matter, the ids of the rows that fit.
-
-    A row for which it cannot be computed does not fit.
-
-    Args:
-        over: whose rows are judged.
-        where: the condition, checked by the caller.
-        relation: where those rows stand; default: those at the macro's ``as_of``.
-    """
-    macro, key = facts.MATTERS[over]
-    return (
-        f"SELECT profile_id, list({key} ORDER BY {key}) AS matter "
-        f"FROM {relation or f'{macro}(as_of)'} WHERE TRY({where}) GROUP BY profile_id"
-    )
-
-
 def _members(segments: Mapping[str, Segment]) -> str:
-    """Return the query of all segments, for which the rows of each kind are computed once."""
+    """Return the query of all segments, for which the rows of each kind are computed once.
+
+    A row for which a condition cannot be computed does not fit.
+    """
     if not segments:
         return _NOBODY
     overs = dict.fromkeys(each.over for each in segments.values())
     tables = ",\n".join(
         f"{over}_then AS MATERIALIZED (FROM {facts.MATTERS[over][0]}(as_of))" for over in overs
     )
-    selects = "\nUNION ALL\n".join(
-        f'SELECT {literal(name)} AS segment, profile_id, {literal(each.over)} AS "over", matter\n'
-        f"FROM ({select_members(each.over, each.where, f'{each.over}_then')})"
-        for name, each in segments.items()
-    )
+    selects = "\nUNION ALL\n".join(_select(name, each) for name, each in segments.items())
     return f"WITH {tables}\n{selects}"
+
+
+def _select(name: str, segment: Segment) -> str:
+    _, key = facts.MATTERS[segment.over]
+    # the condition stands inside: a fact may be called segment too
+    return f"""SELECT {literal(name)} AS segment, profile_id, {literal(segment.over)} AS "over", matter
+FROM (
+    SELECT profile_id, list({key} ORDER BY {key}) AS matter
+    FROM {segment.over}_then
+    WHERE TRY({segment.where})
+    GROUP BY profile_id
+)"""
 
 
 def _cells(cells: ValueCells | None) -> dict[str, str]:
