@@ -100,6 +100,8 @@ def odder(events: list[dict[str, Any]], chance: random.Random) -> Iterator[dict[
         if event["event_type"] in COMPLAINT_OF and int(event["case_id"], 36) % 3 == 0:
             changed["event_type"] = COMPLAINT_OF[event["event_type"]]
             changed.pop("stage", None)
+        if "variant" in event and event["experiment"] == "welcome_series":
+            changed["variant"] = f"series={event['variant']}|tone={chance.choice(('warm', 'plain'))}"
         if chance.random() < 0.1:
             changed.pop("campaign", None)
             changed.pop("product", None)
