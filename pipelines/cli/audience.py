@@ -130,7 +130,7 @@ def show_(
     config = read(session, config_files, database, with_sources=False).config
     zone = ZoneInfo(config.kpi.time_zone)
 
-    from parcours.kpis.audiences import Listed, audiences, list_people  # noqa: PLC0415, loads DuckDB
+    from parcours.kpis.audiences import CAUSES, Listed, audiences, list_people  # noqa: PLC0415, loads DuckDB
     from parcours.pipelines.segments import default_instant, open_with_segments  # noqa: PLC0415, loads DuckDB
 
     known = audiences(config)
@@ -138,7 +138,10 @@ def show_(
         raise click.UsageError(no_such("audience", name, known))
     with open_with_segments(config) as connection:
         until = read_instant(as_of, zone) if as_of else default_instant(connection)
-        found = Listed([], {}) if until is None else list_people(connection, config, name, until, language)
+        if until is None:
+            found = Listed([], dict.fromkeys(CAUSES, 0))
+        else:
+            found = list_people(connection, config, name, until, language)
     if format_ == "json":
         _write_json(
             {
@@ -163,7 +166,7 @@ def show_(
     left_out = ", ".join(f"{count:,} {_CAUSES[cause]}" for cause, count in found.left_out.items())
     session.say(
         f"{len(found.people):,} in {show(name)} as of {local(until, zone) or 'no touchpoint'}; "
-        f"left out: {left_out or 'nobody'}"
+        f"left out: {left_out}"
     )
 
 

@@ -8,6 +8,7 @@ import duckdb
 import pytest
 
 from parcours.pipelines.config import load_config
+from parcours.pipelines.store import Store
 from stores import load
 
 CONFIG = """
@@ -221,6 +222,19 @@ def test_relations_follow_the_config_with_the_next_run(parcours, made, tmp_path)
     assert "n\n2\n" == parcours(*count, cwd=folder).out
     assert 0 == parcours("run", cwd=folder).code
     assert "n\n4\n" == parcours(*count, cwd=folder).out
+
+
+def test_a_store_without_touchpoints(parcours, tmp_path):
+    """Nobody is in anything, and nothing fails for want of an instant."""
+    (tmp_path / "parcours.toml").write_text(CONFIG, "utf-8")
+    Store(tmp_path / "parcours.duckdb").close()
+    assert [0, 0] == [
+        row["persons"] for row in json.loads(parcours("segment", "list", "--json").out)["segments"]
+    ]
+    assert "0 persons in quoted as of no touchpoint" in parcours("segment", "show", "quoted").out
+    assert "0 stays of 0 persons" in parcours("segment", "history", "quoted").out
+    found = json.loads(parcours("audience", "quote_unbound", "--json").out)
+    assert {"consent": 0, "suppressed": 0, "contacted": 0} == found["left_out"]
 
 
 def test_commands_need_no_macro_of_the_store(parcours, made, tmp_path):
