@@ -89,9 +89,8 @@ def experiment_factors(world: World, minimum: int = MINIMUM_SAMPLE) -> list[Row]
 def levels_of(variant: str) -> dict[str, str]:
     """Return the level of each factor of a variant written ``factor=level|factor=level``; none otherwise."""
     parts = [part.partition("=") for part in variant.split("|")]
-    if all(factor and level for factor, _, level in parts):
-        return {factor: level for factor, _, level in parts}
-    return {}
+    levels = {factor: level for factor, _, level in parts if factor and level}
+    return levels if len(levels) == len(parts) else {}
 
 
 def by_experiment(world: World) -> dict[str, list[Fact]]:
