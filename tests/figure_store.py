@@ -37,7 +37,7 @@ class FigureStore:
         self._setting = setting_of(Config.model_validate({**config.model_dump(), "kpi": kpi}))
 
     def fill(self, touchpoints: Sequence[Row] = (), **references: Sequence[Row]) -> None:
-        """Hold these touchpoints, Ann's on the site where they do not say, and these reference inputs alone."""
+        """Hold these touchpoints, Ann's on the site where they do not say, and reference inputs."""
         self._loader.empty()
         events = [
             {

@@ -4,8 +4,8 @@ from datetime import date, datetime
 from decimal import Decimal
 
 import pytest
-
 from figure_store import FigureStore, happened
+
 from parcours.kpis.catalogue import figures
 from reference import Channel, EventType, Options
 
@@ -102,7 +102,9 @@ def test_cost_per_contact_is_spend_and_cost_over_contacts(store):
             spent("2026-03-01", 30, currency="USD"),
         ],
     )
-    assert {("2026-03-01", "EUR"): (152, 2), ("2026-03-01", "USD"): (35, 1)} == store.pairs("cost_per_contact")
+    assert {("2026-03-01", "EUR"): (152, 2), ("2026-03-01", "USD"): (35, 1)} == store.pairs(
+        "cost_per_contact"
+    )
     by_channel = {
         ("2026-03-01", "radio", "EUR"): (50, 0),
         ("2026-03-01", "site", "EUR"): (102, 2),
@@ -166,11 +168,9 @@ def answers(kind):
     ]
 
 
-@pytest.mark.parametrize(
-    ("name", "kind"), [("email_open_rate", "opened"), ("email_click_rate", "clicked")]
-)
+@pytest.mark.parametrize(("name", "kind"), [("email_open_rate", "opened"), ("email_click_rate", "clicked")])
 def test_a_message_is_answered_before_the_next_and_within_30_days(store, name, kind):
-    """In time, twice's second, at once, the pair's second, the one beside itself, and the one of no campaign."""
+    """In time, twice's second, at once, the pair's second, beside itself, and of no campaign."""
     store.fill(answers(kind))
     assert {("2026-03-01", "total"): (6, 13)} == store.pairs(name)
     by_campaign = {("2026-03-01", "spring"): (5, 12), ("2026-03-01", None): (1, 1)}
