@@ -63,7 +63,7 @@ def content_of(example, folder):
 def touchpoint(row, offset):
     """Return one line of a table as a touchpoint's fields, attributes and coordinates."""
     given = {name: cell for name, cell in row.items() if cell}
-    types = {"occurred_at": page_examples.instant, "value": Decimal, "score": float}
+    types = {"occurred_at": page_examples.instant, "value": Decimal, "cost": Decimal, "score": float}
     return {
         "event_type": "seen",
         "channel": "site",
