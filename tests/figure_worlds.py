@@ -27,7 +27,7 @@ from reference import FIELDS, Channel, EventType, Options
 from reference.figures.world import World
 from strategies import Slice
 
-RECORDS = 4_000
+RECORDS = 2_500
 PARIS = ZoneInfo("Europe/Paris")
 AMOUNTS = ("value", "cost")
 

@@ -87,13 +87,8 @@ def groups(
     """Return the rows of one row set: of one grain, cut by nothing or one dimension."""
     shared = bool(set(cut) & set(twin.numerator_dimensions))
     names = (*cut, *twin.always)
-    found: dict[tuple[Any, ...], dict[date, list[Fact]]] = {}
-    whole: dict[tuple[Any, ...], dict[date, list[Fact]]] = {}
-    for start, fact in placed:
-        always = tuple(fact.get(each) for each in twin.always)
-        whole.setdefault(always, {}).setdefault(start, []).append(fact)
-        values = tuple(fact.get(each) for each in names)
-        found.setdefault(values, {}).setdefault(start, []).append(fact)
+    found = grouped(placed, names)
+    whole = grouped(placed, twin.always) if shared else {}
     rows = []
     for values, of_period in found.items():
         start = min(of_period)
@@ -113,6 +108,17 @@ def groups(
             )
             start = next_period(start, grain)
     return rows
+
+
+def grouped(
+    placed: list[tuple[date, Fact]], names: tuple[str, ...]
+) -> dict[tuple[Any, ...], dict[date, list[Fact]]]:
+    """Return the facts by their values of some dimensions, and by period."""
+    found: dict[tuple[Any, ...], dict[date, list[Fact]]] = {}
+    for start, fact in placed:
+        values = tuple([fact.get(name) for name in names])
+        found.setdefault(values, {}).setdefault(start, []).append(fact)
+    return found
 
 
 def figure(twin: Twin, facts: list[Fact], of_all: list[Fact]) -> Row:
