@@ -94,6 +94,7 @@ def ask(
     if name not in named:
         raise AskError(f'there is no figure "{name}"', name, list(named))
     figure = named[name]
+    shape = shape_of(figure)
     for grain in question.grains:
         if grain not in GRAINS:
             raise AskError(f'there is no grain "{grain}"', grain, GRAINS)
@@ -101,19 +102,20 @@ def ask(
     grains = [grain for grain in question.grains if grain in figure.grains or figure.grains == ("all",)]
     left_out += [f"grain {grain}" for grain in question.grains if grain not in grains]
     limits = [word for word, value in (("where", question.where), ("segment", question.segment)) if value]
-    if limits and any(relation in figure.rows for relation in _IMPERSONAL):
-        raise AskError(f"{name} counts what names no person: {' and '.join(limits)} cannot limit it")
-    _check_limits(connection, question, setting)
     scope = Scope(_instant(question.as_of), question.where, question.segment, figure.consent)
+    read = "\n".join((figure.rows, *scope.relations(figure.rows, setting.kpi.time_zone)))
+    if limits and any(relation in read for relation in _IMPERSONAL):
+        raise AskError(f"{name} counts what names no person: {' and '.join(limits)} cannot limit it")
+    if limits and shape.is_fixed:
+        raise AskError(f"{name} is of all journeys: {' and '.join(limits)} cannot limit it")
+    _check_limits(connection, question, setting)
     missing = missing_of(connection, figure, setting)
-    text = shape_of(figure).query(
-        name, figure, scope, setting, grains=grains or figure.grains[:1], sets=sets or [TOTAL]
-    )
-    in_order = "list_position(['day', 'week', 'month', 'quarter', 'year'], grain)"
+    text = shape.query(name, figure, scope, setting, grains=grains or figure.grains[:1], sets=sets or [TOTAL])
+    grain = "list_position(['day', 'week', 'month', 'quarter', 'year'], grain)"
+    in_order = ", ".join((grain, "dimensions", "dimension_values", "period_start", *shape.then_by))
     with connection.cursor() as cursor:  # what was asked of the connection before may not be read to its end
         rows = cursor.sql(
-            f"FROM ({text}) WHERE {'true' if grains and sets else 'false'}"
-            f" ORDER BY {in_order}, dimensions, dimension_values, period_start"
+            f"FROM ({text}) WHERE {'true' if grains and sets else 'false'} ORDER BY {in_order}"
         ).to_arrow_table()
     return Answer(rows, tuple(missing), tuple(left_out))
 
@@ -137,7 +139,7 @@ def _sets_of(name: str, figure: Figure, question: Question) -> tuple[list[tuple[
     found, left_out = [], []
     for names in question.by:
         unknown = [dimension for dimension in names if dimension not in has]
-        if unknown:
+        if unknown or (len(names) > 1 and shape_of(figure).is_fixed):
             left_out.append(f"by {', '.join(names)}")
         else:
             found.append(tuple(dict.fromkeys(names)))

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from parcours.kpis import experiments, figures
+from parcours.kpis import experiments, figures, stage_conversion, stages
 from parcours.kpis.figures import Setting
 from parcours.kpis.scope import Scope
 from parcours.schemas.figure import Figure
@@ -36,11 +36,16 @@ class Shape:
         columns: their columns, with their meaning; those of ``figures.COLUMNS`` are among them.
         query: what gives them.
         shown: the columns that a terminal shows, beside what the rows are cut by.
+        then_by: SQL that puts rows of one period and group in order; empty where there is one.
+        is_fixed: whether the rows are those of a macro that every store has: they are cut by one name at a
+            time, and cannot be limited to some persons or touchpoints.
     """
 
     columns: Mapping[str, str]
     query: Query
     shown: tuple[str, ...]
+    then_by: tuple[str, ...] = ()
+    is_fixed: bool = False
 
 
 COMMON = Shape(
@@ -50,7 +55,12 @@ COMMON = Shape(
 )
 """That of most."""
 
-_OWN = {"lift": Shape(experiments.COLUMNS, experiments.query, experiments.SHOWN)}
+_OWN = {
+    "lift": Shape(experiments.COLUMNS, experiments.query, experiments.SHOWN),
+    "conversion": Shape(
+        stage_conversion.COMMENTS, stages.query, stages.SHOWN, stages.IN_ORDER, is_fixed=True
+    ),
+}
 """By the kind of figure."""
 
 

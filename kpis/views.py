@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from parcours.kpis import stages
 from parcours.kpis.catalogue import figures
 from parcours.kpis.figures import COLUMNS, Setting, input_relation, lacking
 from parcours.kpis.scope import Scope
@@ -33,9 +34,9 @@ _CATALOGUE = {
 }
 
 
-def all_figures(config: Config) -> dict[str, Figure]:
-    """Return the figures by name: those of the catalogue, then those of the config."""
-    return {**figures(), **config.figure}
+def all_figures(own: Mapping[str, Figure]) -> dict[str, Figure]:
+    """Return the figures by name: stage conversion, those of the catalogue, then those of the config."""
+    return {stages.NAME: stages.RECORD, **figures(), **own}
 
 
 def setting_of(config: Config) -> Setting:
@@ -62,12 +63,12 @@ def create_statements(config: Config) -> list[str]:
     ``kpi_latest`` has the totals of each one's last mature month.
     """
     setting = setting_of(config)
-    named = all_figures(config)
+    named = all_figures(config.figure)
     asked = config.kpi.figures
     shown = {
         name: figure
         for name, figure in named.items()
-        if asked == "all" or name in asked or figure.phase in asked
+        if not shape_of(figure).is_fixed and (asked == "all" or name in asked or figure.phase in asked)
     }
     statements = [
         statement for name, figure in shown.items() for statement in _relations(name, figure, setting)

@@ -21,6 +21,7 @@ def figure_mistakes(config: Config) -> Iterator[Found]:
     if not config.figure and config.kpi.figures == "all":
         return
     from parcours.kpis.catalogue import PHASES, figures  # noqa: PLC0415, reads every record
+    from parcours.kpis.views import all_figures  # noqa: PLC0415
 
     if config.kpi.figures != "all":
         names = [*figures(), *config.figure, *PHASES]
@@ -31,7 +32,7 @@ def figure_mistakes(config: Config) -> Iterator[Found]:
         place = ("figure", name)
         if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or name.endswith("_at") or name in _TAKEN:
             yield Found(place, "a figure's name is in snake_case, as quote_to_bind, and ends in no _at")
-        if name in figures():
+        if name in all_figures({}):
             yield Found(place, "the catalogue has a figure of this name: choose another")
         keys = [*Kpi.model_fields]
         named = [*figure.options, *(need[7:] for need in figure.needs if need.startswith("option:"))]

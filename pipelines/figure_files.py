@@ -41,6 +41,16 @@ HEADINGS = {
     "p_value": "valeur p",
     "p_adjusted": "valeur p ajustée",
     "verdict": "verdict",
+    "from_stage": "étape de départ",
+    "to_stage": "étape d'arrivée",
+    "window_days": "délai en jours",
+    "b_before_a": "arrivée avant le départ",
+    "after_window": "hors délai",
+    "not_yet": "pas encore",
+    "skipped_in": "départ sauté",
+    "median_seconds": "médiane en secondes",
+    "p90_seconds": "90e centile en secondes",
+    "not_yet_by_stage": "pas encore, par étape actuelle",
 }
 """What the columns are called in French; one that is not here keeps its name."""
 
@@ -60,13 +70,21 @@ _FRENCH = {
     "hours": "heures",
     "days": "jours",
     "years": "années",
+    "awareness": "notoriété",
+    "consideration": "considération",
+    "purchase": "achat",
+    "service": "service",
+    "loyalty": "fidélité",
+    "advocacy": "recommandation",
     "control": "témoin",
     "too few": "effectif insuffisant",
     "better": "meilleur",
     "worse": "moins bon",
     "no difference seen": "pas d'écart constaté",
 }
-"""Grains, units and verdicts."""
+"""Grains, units, stages and verdicts, in these columns."""
+
+_OUR_WORDS = ("grain", "unit", "verdict", "from_stage", "to_stage")
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What makes a spreadsheet take a text for a formula; values of dimensions come from anywhere."""
@@ -94,7 +112,7 @@ def write_csv(rows: pa.Table, out: IO[str], named: Mapping[str, Figure], languag
         figure = named[row["kpi"]]
         row |= {"label": getattr(figure.label, language), "unit": figure.unit}
         if language == "fr":
-            row |= {name: _FRENCH[row[name]] for name in ("grain", "unit", "verdict") if name in row}
+            row |= {name: _FRENCH[row[name]] for name in _OUR_WORDS if name in row}
         writer.writerow([_cell(row[name], language) for name in columns])
 
 
@@ -104,8 +122,9 @@ def _cell(value: Any, language: Language) -> str:
             return ""
         case bool():
             return ("non", "oui")[value] if language == "fr" else str(value).lower()
-        case list():
-            return _cell(" | ".join("" if item is None else str(item) for item in value), language)
+        case list() | dict():
+            items = value if isinstance(value, list) else [f"{name}: {item}" for name, item in value.items()]
+            return _cell(" | ".join("" if item is None else str(item) for item in items), language)
         case date():
             return value.strftime("%d/%m/%Y") if language == "fr" else value.isoformat()
         case int() | float() | Decimal():

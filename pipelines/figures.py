@@ -11,8 +11,8 @@ import pyarrow as pa
 from pydantic import BaseModel
 
 from parcours.kpis.ask import Answer
-from parcours.kpis.catalogue import figures
 from parcours.kpis.figures import Setting
+from parcours.kpis.views import all_figures
 from parcours.pipelines.store import Store
 from parcours.schemas.config import Config, Experiment, Kpi
 from parcours.schemas.figure import Figure
@@ -55,7 +55,7 @@ def kept_in(store: Store, config: Config | None) -> Figures:
     own = {name: Figure.model_validate(record) for name, record in kept.get("figure", {}).items()}
     tests = {name: Experiment.model_validate(each) for name, each in kept.get("experiment", {}).items()}
     return Figures(
-        {**figures(), **(own if config is None else config.figure)},
+        all_figures(own if config is None else config.figure),
         Setting(
             kpi=Kpi.model_validate(kept.get("kpi", {})) if config is None else config.kpi,
             roles=frozenset(kept.get("roles", ())),

@@ -7,7 +7,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Grain = Literal["day", "week", "month", "quarter", "year", "all"]
-Kind = Literal["count", "amount", "share", "ratio", "rate", "mean", "median", "p90", "nps", "lift"]
+Kind = Literal[
+    "count", "amount", "share", "ratio", "rate", "mean", "median", "p90", "nps", "lift", "conversion"
+]
 
 GRAINS: tuple[Grain, ...] = ("day", "week", "month", "quarter", "year")
 """The periods; a lift has one alone, ``all``: a test is judged by everybody who was exposed."""

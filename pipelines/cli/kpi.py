@@ -306,7 +306,7 @@ def _catalogue(session: Session, config_files: tuple[str, ...], database: str | 
                 _entry(name, figure, missing_of(store.connection, figure, of.setting))
                 for name, figure in of.named.items()
             ]
-    of = Figures(all_figures(loaded.config), setting_of(loaded.config))
+    of = Figures(all_figures(loaded.config.figure), setting_of(loaded.config))
     return [
         _entry(
             name, figure, [*(need for need in figure.needs if need in INPUTS), *lacking(figure, of.setting)]
