@@ -1,142 +1,151 @@
--- Stage conversion at one grain by one dimension. stage_conversion.py fills in the words with a dollar and unites the
--- branches: grain and dimensions are constants of a branch, so that a filter on them leaves one branch to compute.
+-- Stage conversion. stage_conversion.py fills in the words with a dollar. It is one pipe from journeys to rows: a filter on
+-- grain reaches the small table of grains, one on dimensions leaves one branch of the entries, and neither the steps nor
+-- the touchpoints of journeys are read. Counts are made in two steps, first by the stage that journeys stand in too.
 -- An instant at or after another is enough to say what follows what: at one instant the lower stage comes first.
-(
 WITH instant AS MATERIALIZED (SELECT CAST(as_of AS TIMESTAMP) AS until),
+grains(grain, step) AS (VALUES $grains),
+-- How far local time is from UTC on each UTC day: asking for the zone once a touchpoint would cost more than the counting.
+days AS (
+    SELECT day, epoch_us(timezone('$time_zone', make_timestamptz(starts))) - starts AS ahead,
+        epoch_us(timezone('$time_zone', make_timestamptz(starts + 86_400_000_000))) - starts - 86_400_000_000 = ahead AS is_plain
+    FROM (
+        SELECT unnest(range(min(epoch_us(started_at)) // 86_400_000_000, max(epoch_us(last_at)) // 86_400_000_000 + 1)) AS day,
+            day * 86_400_000_000 AS starts
+        FROM journeys
+    )
+),
 -- journeys that went on after the instant stood in an earlier stage then
-earlier AS (
+earlier AS NOT MATERIALIZED (
     SELECT journey_id, max_by(stage, position) AS current_stage
     FROM stage_visits JOIN (SELECT journey_id, until FROM journeys, instant WHERE last_at > until) USING (journey_id)
     WHERE entered_at <= until
     GROUP BY journey_id
 ),
-standing AS (
+standing AS NOT MATERIALIZED (
     SELECT
         journeys.journey_id,
-        CASE WHEN last_at <= until THEN journeys.current_stage ELSE earlier.current_stage END AS current_stage,
-        [
-            CASE WHEN awareness_at <= until THEN awareness_at END,
-            CASE WHEN consideration_at <= until THEN consideration_at END,
-            CASE WHEN purchase_at <= until THEN purchase_at END,
-            CASE WHEN service_at <= until THEN service_at END,
-            CASE WHEN loyalty_at <= until THEN loyalty_at END,
-            CASE WHEN advocacy_at <= until THEN advocacy_at END
-        ] AS instants
+        profile_id,
+        list_position($stages, CASE WHEN last_at <= until THEN journeys.current_stage ELSE earlier.current_stage END)::TINYINT
+            AS current_rank,
+        $instants
     FROM journeys CROSS JOIN instant LEFT JOIN earlier USING (journey_id)
     WHERE started_at <= until
 ),
-stages AS (
-    SELECT rank, stage
-    FROM (VALUES
-        (1, 'awareness'), (2, 'consideration'), (3, 'purchase'), (4, 'service'), (5, 'loyalty'), (6, 'advocacy')
-    ) AS named(rank, stage)
+entries AS NOT MATERIALIZED (
+$entries
 ),
-entries AS (
+dated AS (
     SELECT
-        rank,
-        instants,
-        instants[rank] AS entered_at,
-        current_stage,
-        $dimension_value AS dimension_value,
-        date_trunc('$grain', timezone('$time_zone', timezone('UTC', instants[rank])) + INTERVAL $shift DAY)::DATE - $shift
-            AS period_start
-    FROM $entries
+        grain, step, dimension, group_value, rank, current_rank, $numbered,
+        $period AS period_start,
+        $waited,
+        $crossed
+    FROM entries JOIN days ON day = entered // 86_400_000_000 CROSS JOIN grains
 ),
--- An entry counts once for each higher stage, as the start; and for each lower stage that it passed over.
-pairs AS (
+grouped AS (
     SELECT
-        least(entries.rank, other.rank) AS from_rank,
-        greatest(entries.rank, other.rank) AS to_rank,
-        dimension_value,
-        period_start,
-        current_stage,
-        other.rank < entries.rank AS is_skip,
-        CASE
-            WHEN unlimited THEN NULL WHEN to_rank = 2 THEN 30 WHEN to_rank = 3 THEN 90 ELSE 365
-        END AS window_days,
-        epoch_us(instants[other.rank]) - epoch_us(entered_at) AS lag_us,
-        lag_us BETWEEN 0 AND coalesce(window_days * 86_400_000_000, lag_us) AS is_converted
-    FROM entries, stages AS other
-    WHERE other.rank > entries.rank
-        OR (other.rank < entries.rank AND coalesce(instants[other.rank] > entered_at, true))
+        grain, step, dimension, group_value, period_start, rank, current_rank, count(*) AS entered,
+        $counts,
+        $listed
+    FROM dated
+    GROUP BY ALL
+),
+-- an entry counts once for each higher stage, as the start; and for each lower stage that it passed over
+paired AS (
+    SELECT
+        grain, step, dimension, group_value, period_start, rank, current_rank, entered,
+        unnest([1, 2, 3, 4, 5, 6]) AS other,
+        unnest([$reached]) AS reached,
+        unnest([$against]) AS against,
+        unnest([NULL, $waits]) AS waits
+    FROM grouped
 ),
 counted AS (
     SELECT
-        from_rank,
-        to_rank,
-        any_value(window_days) AS window_days,
-        dimension_value,
-        period_start,
-        count(*) FILTER (NOT is_skip) AS entered,
-        count(*) FILTER (NOT is_skip AND is_converted) AS converted,
-        count(*) FILTER (NOT is_skip AND lag_us < 0) AS b_before_a,
-        count(*) FILTER (NOT is_skip AND lag_us > window_days * 86_400_000_000) AS after_window,
-        count(*) FILTER (NOT is_skip AND lag_us IS NULL) AS not_yet,
-        count(*) FILTER (is_skip) AS skipped_in,
-        quantile_cont(lag_us / 1e6, [0.5, 0.9]) FILTER (NOT is_skip AND is_converted) AS seconds,
-        {
-            awareness: count(*) FILTER (NOT is_skip AND lag_us IS NULL AND current_stage = 'awareness'),
-            consideration: count(*) FILTER (NOT is_skip AND lag_us IS NULL AND current_stage = 'consideration'),
-            purchase: count(*) FILTER (NOT is_skip AND lag_us IS NULL AND current_stage = 'purchase'),
-            service: count(*) FILTER (NOT is_skip AND lag_us IS NULL AND current_stage = 'service'),
-            loyalty: count(*) FILTER (NOT is_skip AND lag_us IS NULL AND current_stage = 'loyalty'),
-            advocacy: count(*) FILTER (NOT is_skip AND lag_us IS NULL AND current_stage = 'advocacy')
-        } AS not_yet_by_stage
-    FROM pairs
-    GROUP BY from_rank, to_rank, dimension_value, period_start
+        grain, step, dimension, group_value, period_start,
+        least(rank, other) AS from_rank,
+        greatest(rank, other) AS to_rank,
+        sum(entered) FILTER (other > rank) AS entered,
+        sum(len(waits)) AS converted,
+        sum(against) FILTER (other > rank) AS b_before_a,
+        sum(entered - reached) FILTER (other > rank) AS not_yet,
+        sum(entered - reached + against) FILTER (other < rank) AS skipped_in,
+        flatten(list(waits) FILTER (waits IS NOT NULL)) AS waits,
+        $standing
+    FROM paired
+    WHERE other <> rank
+    GROUP BY ALL
+    HAVING coalesce(entered, 0) + coalesce(skipped_in, 0) > 0
+),
+followed AS (
+    SELECT *, lead(period_start) OVER (
+        PARTITION BY grain, dimension, group_value, from_rank, to_rank ORDER BY period_start
+    ) AS next_start
+    FROM counted
 ),
 -- every period between a group's first and last, empty ones too
-periods AS (
+spread AS (
+    SELECT *, unnest(generate_series(
+        period_start::TIMESTAMP, coalesce(next_start - step, period_start::TIMESTAMP), step
+    ))::DATE AS period
+    FROM followed
+),
+filled AS (
     SELECT
-        from_rank, to_rank, window_days, dimension_value,
-        unnest(generate_series(min(period_start)::TIMESTAMP, max(period_start)::TIMESTAMP, INTERVAL 1 $grain))::DATE
-            AS period_start
-    FROM counted
-    GROUP BY from_rank, to_rank, window_days, dimension_value
+        grain, dimension, group_value, period,
+        $stages[from_rank] AS from_stage,
+        $stages[to_rank] AS to_stage,
+        CASE WHEN unlimited THEN NULL WHEN to_rank = 2 THEN 30 WHEN to_rank = 3 THEN 90 ELSE 365 END AS window_days,
+        timezone('UTC', timezone('$time_zone', period + step)) AS ended_at,
+        $filled,
+        CASE WHEN period = period_start THEN list_aggregate(waits, 'quantile_cont', [0.5, 0.9]) END AS seconds
+    FROM spread
+),
+$delivered
+targets AS (
+    SELECT kpi, dimension AS row, period AS target_period, arg_max(value, coalesce(valid_from, '-infinity'::TIMESTAMP)) AS target
+    FROM ref_targets CROSS JOIN instant
+    WHERE starts_with(kpi, 'stage_conversion.') AND coalesce(valid_from, '-infinity'::TIMESTAMP) <= until
+    GROUP BY kpi, row, target_period
 )
 SELECT
     'stage_conversion' AS kpi,
-    '$grain' AS grain,
-    periods.period_start,
-    ['$dimension'] AS dimensions,
-    [periods.dimension_value] AS dimension_values,
-    coalesce(converted, 0) AS numerator,
-    coalesce(entered, 0) AS denominator,
+    grain,
+    period AS period_start,
+    [dimension] AS dimensions,
+    [group_value] AS dimension_values,
+    converted AS numerator,
+    entered AS denominator,
     converted / nullif(entered, 0) AS value,
-    coalesce(entered, 0) AS n,
-    -- Wilson's interval at 95 %: z = 1.959964, z squared = 3.841458881296, no continuity correction
-    CASE WHEN entered > 0 THEN greatest(0, (2 * converted + 3.841458881296 - 1.959964 * sqrt(
-        3.841458881296 + 4 * converted * (entered - converted) / entered
-    )) / (2 * (entered + 3.841458881296))) END AS low,
-    CASE WHEN entered > 0 THEN least(1, (2 * converted + 3.841458881296 + 1.959964 * sqrt(
-        3.841458881296 + 4 * converted * (entered - converted) / entered
-    )) / (2 * (entered + 3.841458881296))) END AS high,
+    entered AS n,
+    wilson_low(converted, entered) AS low,
+    wilson_high(converted, entered) AS high,
     false AS additive,
-    coalesce(
-        timezone('UTC', timezone('$time_zone', periods.period_start + INTERVAL 1 $grain))
-            + to_days(periods.window_days) < until,
-        false
-    ) AS mature,
-    CAST(NULL AS DOUBLE) AS target,
+    coalesce(ended_at + to_days(window_days) < until AND len($incomplete) = 0, false) AS mature,
+    $incomplete AS incomplete_sources,
+    target,
     CASE WHEN unlimited THEN '$options_unlimited' ELSE '$options' END AS options,
     CASE WHEN unlimited THEN '$definition_unlimited' ELSE '$definition' END AS definition,
-    ['awareness', 'consideration', 'purchase', 'service', 'loyalty', 'advocacy'][periods.from_rank] AS from_stage,
-    ['awareness', 'consideration', 'purchase', 'service', 'loyalty', 'advocacy'][periods.to_rank] AS to_stage,
-    periods.window_days::BIGINT AS window_days,
-    coalesce(b_before_a, 0) AS b_before_a,
-    coalesce(after_window, 0) AS after_window,
-    coalesce(not_yet, 0) AS not_yet,
-    coalesce(skipped_in, 0) AS skipped_in,
-    seconds[1] AS median_seconds,
-    seconds[2] AS p90_seconds,
-    coalesce(
-        not_yet_by_stage, {awareness: 0, consideration: 0, purchase: 0, service: 0, loyalty: 0, advocacy: 0}
-    ) AS not_yet_by_stage
-FROM periods
+    from_stage,
+    to_stage,
+    window_days::BIGINT AS window_days,
+    b_before_a,
+    entered - converted - b_before_a - not_yet AS after_window,
+    not_yet,
+    skipped_in,
+    seconds[1] / 1e6 AS median_seconds,
+    seconds[2] / 1e6 AS p90_seconds,
+    {$by_stage} AS not_yet_by_stage
+FROM filled
 CROSS JOIN instant
-LEFT JOIN counted
-    ON counted.from_rank = periods.from_rank
-    AND counted.to_rank = periods.to_rank
-    AND counted.period_start = periods.period_start
-    AND counted.dimension_value IS NOT DISTINCT FROM periods.dimension_value
-)
+$with_delivered
+LEFT JOIN targets
+    ON targets.kpi = 'stage_conversion.' || from_stage || '.' || to_stage
+    AND row = CASE WHEN dimension = 'total' THEN 'total' ELSE dimension || '=' || group_value END
+    AND target_period = CASE grain
+        WHEN 'day' THEN strftime(period, '%Y-%m-%d')
+        WHEN 'week' THEN strftime(period, '%G-W%V')
+        WHEN 'month' THEN strftime(period, '%Y-%m')
+        WHEN 'quarter' THEN strftime(period, '%Y-Q') || quarter(period)
+        ELSE strftime(period, '%Y')
+    END

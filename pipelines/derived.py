@@ -13,9 +13,10 @@ from parcours.schemas.config import Config
 
 def make_derived(store: Store, config: Config) -> None:
     """Make ladder, segments and figures as the config says, where the store has others or none."""
+    setting = views.setting_of(config)
     made = {
         "ladder": ladder.create_statements(config.ladder),
-        "stage_conversion": stage_conversion.create_statements(config.kpi),
+        "stage_conversion": stage_conversion.create_statements(config.kpi, setting.expected),
         "segments": segments.create_statements(config),
         "figures": views.create_statements(config),
     }
@@ -25,7 +26,7 @@ def make_derived(store: Store, config: Config) -> None:
             for statement in [*(_old_figures(store) if name == "figures" else ()), *statements]:
                 store.connection.execute(statement)
             store.set_meta(f"made.{name}", fingerprint)
-    keep(store, config, views.setting_of(config))
+    keep(store, config, setting)
     store.set_meta("ladder", json.dumps(config.ladder))  # what tells a story names the conditions
 
 

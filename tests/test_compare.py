@@ -100,7 +100,7 @@ COLUMNS = {
     ),
     "stage_visits": (
         *("journey_id", "position", "stage", "entered_at", "last_at", "first_event_id", "touchpoints"),
-        *("is_return", "return_kind"),
+        *("is_return", "return_kind", "channel", "medium", "source", "campaign", "product"),
     ),
     **{f"ref_{name}": (*fields, *COORDINATES) for name, fields in REFERENCE_FIELDS.items()},
     "contracts": (

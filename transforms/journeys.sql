@@ -194,7 +194,7 @@ SELECT
     journey_number, run, any_value(rank) AS rank, min(occurred_at) AS entered_at, max(occurred_at) AS last_at,
     count(*) AS touchpoints,
     -- only a run's first touchpoint differs from the one before
-    any_value(event_id) FILTER (rank IS DISTINCT FROM previous_rank) AS first_event_id,
+    any_value(rid) FILTER (rank IS DISTINCT FROM previous_rank) AS first_rid,
     any_value(rid) FILTER (rank < previous_rank) AS returning_rid,
     any_value(previous_rank) FILTER (rank <> previous_rank) AS previous_rank
 FROM (
@@ -204,7 +204,7 @@ FROM (
             OVER (PARTITION BY journey_number ORDER BY position) AS run
     FROM (
         SELECT
-            journey_number, position, rid, event_id, occurred_at, rank,
+            journey_number, position, rid, occurred_at, rank,
             lag(rank) OVER (PARTITION BY journey_number ORDER BY position) AS previous_rank
         FROM members
         WHERE rank > 0
@@ -233,16 +233,18 @@ GROUP BY profile_id, product;
 
 CREATE OR REPLACE TEMP TABLE built_stage_visits AS
 SELECT
-    journey_id, run AS position, stage_name(rank) AS stage, entered_at, last_at, first_event_id, touchpoints,
+    journey_id, run AS position, stage_name(rank) AS stage, entered_at, last_at, f.event_id AS first_event_id, touchpoints,
     returning_rid IS NOT NULL AS is_return,
     CASE
         WHEN returning_rid IS NULL THEN NULL
         WHEN kind IS NOT NULL THEN kind
         WHEN first_named.rid IS NOT NULL THEN 'new product'
         ELSE 'other'
-    END AS return_kind
+    END AS return_kind,
+    f.channel, f.medium, f.source, f.campaign, f.product
 FROM stage_runs
 JOIN journey_starts USING (journey_number)
+JOIN history AS f ON f.rid = first_rid
 LEFT JOIN comebacks ON comebacks.rid = returning_rid
 LEFT JOIN first_named ON first_named.rid = returning_rid;
 

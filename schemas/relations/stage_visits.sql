@@ -7,7 +7,12 @@ CREATE TABLE stage_visits (
     first_event_id VARCHAR NOT NULL,
     touchpoints BIGINT NOT NULL,
     is_return BOOLEAN NOT NULL,
-    return_kind VARCHAR
+    return_kind VARCHAR,
+    channel VARCHAR NOT NULL,
+    medium VARCHAR,
+    source VARCHAR,
+    campaign VARCHAR,
+    product VARCHAR
 );
 
 COMMENT ON TABLE stage_visits IS 'One row per stay of a journey in a stage: a longest run of touchpoints in it. Touchpoints without a stage neither break a run nor count in it.';
@@ -20,3 +25,8 @@ COMMENT ON COLUMN stage_visits.first_event_id IS 'The run''s first touchpoint; t
 COMMENT ON COLUMN stage_visits.touchpoints IS 'How many touchpoints of the stage the run has.';
 COMMENT ON COLUMN stage_visits.is_return IS 'True where the visit before is of a higher rank.';
 COMMENT ON COLUMN stage_visits.return_kind IS 'Why the person came back, by the visit''s first touchpoint: claim (a claim''s role or claim_id); request (a request''s, question''s or complaint''s role, or a case_id); new product (one that the person had never named); other. Null where it is no return.';
+COMMENT ON COLUMN stage_visits.channel IS 'Channel of the run''s first touchpoint.';
+COMMENT ON COLUMN stage_visits.medium IS 'Medium of that channel: digital, physical, human or mail; null: the taxonomy does not say.';
+COMMENT ON COLUMN stage_visits.source IS 'Where the run''s first touchpoint came from.';
+COMMENT ON COLUMN stage_visits.campaign IS 'Campaign of the run''s first touchpoint.';
+COMMENT ON COLUMN stage_visits.product IS 'Product line of the run''s first touchpoint.';

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from parcours.kpis.stage_conversion import COMMENTS, DIMENSIONS, GRAINS, create_statements
+from parcours.kpis.stage_conversion import COMMENTS, create_statements
 from parcours.schemas import relations
 from parcours.schemas.config import STAGES, Kpi
 from parcours.transforms.journeys import BUILT, JourneyRules, build_journeys
@@ -26,13 +26,14 @@ def entry(person, days, stage, **fields):
         "stage": stage,
         "event_type": stage or "nothing",
         "channel": "site",
+        "medium": "digital",
         "roles": [],
         **fields,
     }
 
 
 @cache
-def empty_store(kpi, run_at):
+def empty_store(week_start, run_at):
     """A store in memory with the figure and one run; made once, because it takes longer than most tests."""
     connection = duckdb.connect()
     connection.execute("SET TimeZone = 'America/New_York'")  # must not matter
@@ -45,15 +46,15 @@ def empty_store(kpi, run_at):
     connection.execute(
         "CREATE TEMP VIEW history AS SELECT source_offset AS rid, false AS ends_holding, * FROM touchpoints"
     )
-    for statement in create_statements(kpi):
+    for statement in create_statements(Kpi(week_start=week_start)):
         connection.execute(statement)
     return connection
 
 
-def store(entries, kpi=Kpi(), run_at=datetime(2030, 1, 1)):  # noqa: B008 (frozen)
+def store(entries, week_start="monday", run_at=datetime(2030, 1, 1)):
     """A store that holds these touchpoints and what is derived from them, and nothing of earlier tests."""
-    connection = empty_store(kpi, run_at)
-    connection.execute("DELETE FROM touchpoints")
+    connection = empty_store(week_start, run_at)
+    connection.execute("DELETE FROM touchpoints; DELETE FROM ref_targets")
     for number, fields in enumerate(entries):
         row = {"event_id": f"e{number:03}", "source_offset": number, **fields}
         places = ", ".join("?" * len(row))
@@ -157,7 +158,7 @@ def test_unlimited_is_to_date():
 )
 def test_periods(grain, week_start, start):
     """A Saturday's last hour in UTC is Sunday in Paris, whatever the session's time zone."""
-    connection = store([entry("a", datetime(2024, 3, 16, 23, 30), "awareness")], Kpi(week_start=week_start))
+    connection = store([entry("a", datetime(2024, 3, 16, 23, 30), "awareness")], week_start)
     (row,) = figures(connection, pair("awareness", "purchase", grain))
     assert start == row["period_start"]
 
@@ -193,13 +194,14 @@ def test_periods_between_are_listed():
         ("channel", {"email": 1, "site": 1}),
         ("campaign", {"spring": 1, None: 1}),
         ("product", {"auto": 1, None: 1}),
-        ("source", {"letter": 1, None: 1}),
+        ("source", {"post": 1, None: 1}),
+        ("medium", {"mail": 1, "digital": 1}),
         ("identified", {"true": 1, "false": 1}),
     ],
 )
 def test_dimensions_are_those_of_the_entry(dimension, expected):
     """A journey stands in the group of the touchpoint that entered a, not of a later one; null is a group."""
-    named = {"channel": "email", "campaign": "spring", "product": "auto", "source": "letter"}
+    named = {"channel": "email", "campaign": "spring", "product": "auto", "source": "post", "medium": "mail"}
     connection = store(
         [
             entry("a", 0, None, channel="phone", campaign="none"),
@@ -274,6 +276,68 @@ def test_mature():
     assert [False, True] == [row["mature"] for row in found]
 
 
+def test_a_source_that_is_late():
+    """While a source that is expected has delivered nothing past a period's end, the period is not mature."""
+    connection = store(
+        [
+            entry("a", datetime(2024, 1, 10), "awareness", source_name="web"),
+            entry("b", datetime(2024, 2, 10), "awareness", source_name="web"),
+            entry("b", datetime(2024, 2, 9), None, source_name="shops"),
+            entry("b", datetime(2024, 3, 1), None, source_name="unasked"),
+        ]
+    )
+    try:
+        for statement in create_statements(Kpi(), ("web", "shops", "never heard of")):
+            connection.execute(statement)
+        rows = figures(connection, pair("awareness", "purchase"), "kpi_stage_conversion_at('2029-01-01')")
+        assert [(["never heard of"], False), (["never heard of", "shops", "web"], False)] == [
+            (row["incomplete_sources"], row["mature"]) for row in rows
+        ]
+        for statement in create_statements(Kpi(), ("web", "shops")):
+            connection.execute(statement)
+        rows = figures(connection, pair("awareness", "purchase"), "kpi_stage_conversion_at('2029-01-01')")
+        assert [([], True), (["shops", "web"], False)] == [
+            (row["incomplete_sources"], row["mature"]) for row in rows
+        ]
+    finally:  # the store serves other tests
+        for statement in create_statements(Kpi()):
+            connection.execute(statement)
+
+
+def test_targets():
+    """A row has the target of its pair, dimension and period: the version in force at the instant."""
+    connection = store(
+        [entry("a", 0, "awareness"), entry("b", 0, "awareness", channel="app"), entry("c", 40, "awareness")]
+    )
+    connection.execute(
+        """
+        INSERT INTO ref_targets
+        SELECT
+            'stage_conversion.awareness.' || stage, dimension, period, value, 'up', valid_from, [],
+            '', '', 0, 0, ''
+        FROM (VALUES
+            ('purchase', 'total', '2024-03', 0.1, NULL),
+            ('purchase', 'total', '2024-03', 0.2, TIMESTAMP '2028-01-01'),
+            ('purchase', 'total', '2024-03', 0.9, TIMESTAMP '2030-01-01'),
+            ('purchase', 'channel=app', '2024-03', 0.3, NULL),
+            ('purchase', 'total', '2024-W11', 0.4, NULL),
+            ('service', 'total', '2024-03', 0.5, NULL)
+        ) AS given(stage, dimension, period, value, valid_from)
+        """
+    )
+
+    def targets(grain, dimension, year=2029):
+        source = f"kpi_stage_conversion_at('{year}-01-01')"
+        rows = figures(connection, pair("awareness", "purchase", grain, dimension), source)
+        return [row["target"] for row in rows]
+
+    assert [0.2, None] == targets("month", "total")
+    assert [0.1, None] == targets("month", "total", 2027)
+    assert [0.3, None, None] == targets("month", "channel")
+    assert 0.4 == targets("week", "total")[0]
+    assert [None] == targets("year", "total")
+
+
 def test_columns():
     """The common columns come first, in their order; every column of the view has its comment."""
     connection = store([])
@@ -282,7 +346,7 @@ def test_columns():
     common = (
         "kpi grain period_start dimensions dimension_values numerator denominator value n low high additive"
     )
-    assert f"{common} mature target options definition".split() == names[:16]
+    assert f"{common} mature incomplete_sources target options definition".split() == names[:17]
     comments = connection.execute(
         "SELECT column_name, comment FROM duckdb_columns() WHERE table_name = 'kpi_stage_conversion'"
     ).fetchall()
@@ -290,16 +354,17 @@ def test_columns():
     assert [] == figures(connection)
 
 
-def test_a_filter_computes_one_branch():
-    """Filtering on grain and dimensions leaves the relations of one branch to read, not of thirty."""
+@pytest.mark.parametrize(("dimension", "scanned"), [("total", 1), ("identified", 1), ("medium", 2)])
+def test_a_filter_computes_one_branch(dimension, scanned):
+    """A filter on dimensions leaves one branch: journeys alone, or with stage visits; touchpoints never."""
     connection = store([entry("a", 0, "awareness")])
     query = "EXPLAIN (FORMAT json) FROM kpi_stage_conversion_at('2029-01-01') "
-    (_, every), (_, one) = (
-        connection.execute(query + where).fetchone()
-        for where in ("", "WHERE grain = 'month' AND dimensions = ['total']")
-    )
-    assert every.count("SEQ_SCAN") > len(GRAINS) * len(DIMENSIONS)
-    assert one.count("SEQ_SCAN") <= 3
+    where = f"WHERE grain = 'month' AND dimensions = ['{dimension}']"
+    (_, every), (_, one) = (connection.execute(query + limit).fetchone() for limit in ("", where))
+    around = 4  # the days, the journeys under way with their visits, and the targets
+    assert every.count("SEQ_SCAN") > one.count("SEQ_SCAN")
+    assert scanned + around >= one.count("SEQ_SCAN")
+    assert "Table: touchpoints" not in every
 
 
 def test_made_anew():

@@ -107,7 +107,7 @@ def tally(
                     "dimensions": list(dimensions) or ["total"],
                     "dimension_values": list(values),
                     "window_days": None if window is None else window.days,
-                    "mature": window is not None and over_at <= as_of,
+                    "mature": window is not None and over_at < as_of,
                     "additive": False,
                     **row,
                 }

@@ -16,6 +16,10 @@ def entries(touchpoints: list[Row]) -> dict[str, Row]:
     return found
 
 
+OF_THE_FIRST = ("channel", "medium", "source", "campaign", "product")
+"""What a stage visit has from its first touchpoint."""
+
+
 def visits(touchpoints: list[Row], first_of_product: Collection[str] = ()) -> list[Row]:
     """Return the stage visits: maximal runs of neighbours in one stage.
 
@@ -43,6 +47,7 @@ def visits(touchpoints: list[Row], first_of_product: Collection[str] = ()) -> li
                 "touchpoints": 1,
                 "is_return": is_return,
                 "return_kind": return_kind(touchpoint, first_of_product) if is_return else None,
+                **{name: touchpoint[name] for name in OF_THE_FIRST},
             }
         )
     return found

@@ -9,6 +9,7 @@ ADDED = {
     "touchpoints": {"source_name", "event_key", "content_sha256"},
     "identity_links": {"other_customer_id"},
     "visits": {"channel", "source", "campaign", "content", "product"},
+    "stage_visits": {"channel", "medium", "source", "campaign", "product"},
     "journeys": {"gap_seconds"},
     "journeys_now": {"gap_seconds"},
     "profiles_now": {
@@ -17,8 +18,8 @@ ADDED = {
     },
 }
 """Columns beyond the contract's: the configured source, what duplicates are found by, the other of two
-customer ids, where a visit came from (traffic by channel would otherwise join every touchpoint), the gap that
-a journey was cut by, the ladder's facts."""
+customer ids, where visits and stage visits came from (traffic and stage conversion by channel would join
+every touchpoint otherwise), the gap that a journey was cut by, the ladder's facts."""
 
 JOURNEYS = """journey_id profile_id unit unit_key started_at last_at closes_at ended_by first_channel
     last_channel touchpoints awareness_at consideration_at purchase_at service_at loyalty_at advocacy_at
