@@ -191,14 +191,16 @@ def test_reopened_is_after_the_closing_and_within_30_days(load):
             *CLAIMS,
             happened("request_opened", "2026-03-01", case_id="R", channel="phone"),
             happened("request_closed", "2026-03-02", case_id="R"),
-            happened("request_opened", "2026-03-02", case_id="R"),
+            happened("claim_opened", "2026-03-01", claim_id="E", channel="phone"),
+            happened("claim_closed", "2026-03-02", claim_id="E"),
+            happened("claim_reopened", "2026-03-02", claim_id="E"),
         ]
     )
-    assert {("2026-03-01", "total"): (1, 3)} == pairs(ask("reopened_share"))
-    assert {("2026-03-01", "claim"): (1, 2), ("2026-03-01", "request"): (0, 1)} == pairs(
+    assert {("2026-03-01", "total"): (1, 4)} == pairs(ask("reopened_share"))
+    assert {("2026-03-01", "claim"): (1, 3), ("2026-03-01", "request"): (0, 1)} == pairs(
         ask("reopened_share", "kind")
     )
-    assert {("2026-03-01", "phone"): (0, 2), ("2026-03-01", "site"): (1, 1)} == pairs(
+    assert {("2026-03-01", "phone"): (0, 3), ("2026-03-01", "site"): (1, 1)} == pairs(
         ask("reopened_share", "channel")
     )
     assert [False] == [row["mature"] for row in ask("reopened_share", as_of="2026-04-29")]
@@ -244,6 +246,24 @@ def test_cases_take_from_their_opening_to_their_first_answer_or_closing(load):
     } == values(ask("first_answer_time", "kind"))
 
 
+def test_what_settles_a_case_is_not_before_its_opening(load):
+    """An answer before it is of something else; of an answer and a closing the earlier one settles."""
+    ask = load(
+        [
+            happened("complaint_answered", "2026-02-27", case_id="A"),
+            happened("complaint_opened", "2026-03-01", case_id="A"),
+            happened("complaint_answered", "2026-03-02", case_id="A"),
+            happened("request_opened", "2026-03-01", case_id="B", customer_id="Bob"),
+            happened("request_closed", "2026-03-01 06:00", case_id="B", customer_id="Bob"),
+            happened("question_answered", "2026-03-05", case_id="B", customer_id="Bob"),
+        ]
+    )
+    assert {
+        ("2026-03-01", "complaint"): (pytest.approx(24), 1),
+        ("2026-03-01", "request"): (pytest.approx(6), 1),
+    } == (values(ask("first_answer_time", "kind")))
+
+
 def test_answered_is_within_30_days_of_the_opening(load):
     """30 days to the microsecond; what is not answered in them is unanswered, by the opening."""
     ask = load(CASES)
@@ -266,11 +286,12 @@ def test_a_contact_is_repeated_by_another_case_of_the_person(load):
             happened("complaint_opened", "2026-03-08", case_id="C"),
             happened("request_opened", "2026-03-15 00:00:00.000001", case_id="D", channel="phone"),
             happened("request_opened", "2026-03-16", case_id="E", customer_id="Bob"),
+            happened("question_asked", "2026-03-16", case_id="G", customer_id="Bob"),
             happened("claim_opened", "2026-03-17", claim_id="F", customer_id="Bob"),
         ]
     )
-    assert {("2026-03-01", "total"): (2, 5)} == pairs(ask("repeat_contact_share"))
-    assert {("2026-03-01", "phone"): (0, 1), ("2026-03-01", "site"): (2, 4)} == pairs(
+    assert {("2026-03-01", "total"): (2, 6)} == pairs(ask("repeat_contact_share"))
+    assert {("2026-03-01", "phone"): (0, 1), ("2026-03-01", "site"): (2, 5)} == pairs(
         ask("repeat_contact_share", "channel")
     )
 
@@ -519,6 +540,12 @@ def test_claims_are_set_against_the_premium_earned_by_the_day(load):
         tuple(row["dimension_values"]): row
         for row in ask("loss_ratio", "product", as_of=as_of)
         if row["period_start"].month == 3
+    }
+    # no contract of no product stands any more: its group ends
+    assert {3} == {
+        row["period_start"].month
+        for row in ask("loss_ratio", "product", as_of=as_of)
+        if row["dimension_values"][0] is None
     }
     assert (pytest.approx(900 / 31), 31) == (march["auto", "EUR"]["value"], march["auto", "EUR"]["n"])
     assert (0, 2) == (march[None, "EUR"]["value"], march[None, "EUR"]["n"])
