@@ -9,7 +9,7 @@ EVENTS ?= 200000
 PARALLEL := -n auto --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-long lint format typecheck tables bench bench-slices services clean
+.PHONY: help run test test-long lint format typecheck tables bench bench-slices bench-kpis services clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -53,6 +53,10 @@ bench: $(READY) ## events from a broker to committed journey tables, part by par
 
 bench-slices: $(READY) ## what a small slice costs in a store of 5 million touchpoints, and in a tenth of it
 	$(BIN)/python benchmarks/slice_in_a_large_store.py
+
+bench-kpis: $(READY) ## funnels and figures on 10 million touchpoints, funnels beside ClickHouse's windowFunnel
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bench]'
+	$(BIN)/python benchmarks/funnel_and_figures.py
 
 services: $(READY) ## start a Kafka broker for trials; Ctrl-C stops it
 	$(BIN)/python tests/services/kafka.py run

@@ -18,8 +18,9 @@ from typing import Any
 import duckdb
 
 from parcours.kpis.conditions import columns_of
-from parcours.kpis.funnel.attempts import attempts
-from parcours.kpis.funnel.events import Events, Question, read, read_times
+from parcours.kpis.funnel.attempts import Attempts, attempts
+from parcours.kpis.funnel.chains import WORD, Array
+from parcours.kpis.funnel.events import Question, read, read_times
 from parcours.kpis.funnel.options import COUNTS, FunnelError, Rules, Span, near, rules_of, word
 from parcours.kpis.funnel.quick import quick_attempts
 from parcours.kpis.funnel.result import FunnelResult, groups_of, people_table, steps_table
@@ -116,11 +117,15 @@ def funnel(
         value=breakdown,
         every_event=order == "strict",
     )
-    events = _read(connection, question, rules, people=people)
-    found = attempts(events, rules) if events.table is not None else quick_attempts(events.lanes, rules)
+    quick = None if people else _quickly(connection, question, rules)
+    if quick is None:
+        events = read(connection, question)
+        found, times = attempts(events, rules), events.lanes.us
+    else:
+        found, times = quick
     mature_before = None if rules.window is None else _microseconds(until) - rules.window
     labels = [f"{n} of {len(names)}" for n in range(1, len(names) + 1)] if order == "any" else names
-    groups = groups_of(found, events, at) if breakdown else None
+    groups = groups_of(found, events, at) if quick is None and breakdown else None
     options = {
         "steps": [step.resolved for step in found_steps],
         "window": _text(window),
@@ -138,8 +143,8 @@ def funnel(
     }
     hashed = f"funnel {VERSION} {json.dumps(options)}".encode()
     return FunnelResult(
-        steps_table(found, events.lanes.us, labels, mature_before, groups),
-        people_table(found, events) if people else None,
+        steps_table(found, times, labels, mature_before, groups),
+        people_table(found, events) if quick is None and people else None,
         {
             **options,
             "as_of": until.isoformat(),
@@ -148,15 +153,18 @@ def funnel(
     )
 
 
-def _read(connection: duckdb.DuckDBPyConnection, question: Question, rules: Rules, *, people: bool) -> Events:
-    """Read as little as the options need."""
-    plain = rules.order == "ordered" and rules.entry != "every" and not rules.has_step_windows
-    if plain and not (people or question.exclude or question.hold or question.value):
-        events = read_times(connection, question)
-        # of touchpoints that fit several steps, the order within an instant says which serves which
-        if not events.lanes.fits_several.any():
-            return events
-    return read(connection, question)
+def _quickly(
+    connection: duckdb.DuckDBPyConnection, question: Question, rules: Rules
+) -> tuple[Attempts, Array] | None:
+    """Return attempts and the times that they speak of, where these can be had quickly."""
+    plain = rules.order == "ordered" and rules.allows_ties and rules.entry != "every"
+    if not plain or rules.has_step_windows or rules.steps > WORD:
+        return None
+    if question.exclude or question.hold or question.value:
+        return None
+    unit, us, fits = read_times(connection, question)
+    # of touchpoints that fit several steps, the order within an instant says which serves which
+    return None if (fits & (fits - 1)).any() else quick_attempts(unit, us, fits, rules)
 
 
 def _columns(connection: duckdb.DuckDBPyConnection) -> Mapping[str, str]:

@@ -61,19 +61,18 @@ class Events:
     table: pa.Table | None = None
 
 
-def read_times(connection: duckdb.DuckDBPyConnection, question: Question) -> Events:
-    """Read no more than steps and times, which is much faster.
+def read_times(connection: duckdb.DuckDBPyConnection, question: Question) -> tuple[Array, Array, Array]:
+    """Read units, times and steps, in no order, for at most ``WORD`` steps: much faster than ``read``.
 
-    Touchpoints of one instant have no order then, and a unit is known by a hash of 64 bits: of two million
-    units, any two share one once in ten million times.
+    A unit is known by a hash of 64 bits: of two million units, any two share one once in ten million times.
     """
-    names, fits = _fits(question.steps)
+    _, fits = _fits(question.steps)
+    fitting = " OR ".join(step.condition for step in question.steps)
     table = connection.sql(
-        f"SELECT unit, us, {', '.join(names)} FROM ("
-        f"SELECT hash({question.unit}) AS unit, epoch_us(occurred_at) AS us, {', '.join(fits)} "
-        f"FROM {_source(question)}) WHERE {_any(names)} ORDER BY unit, us"
+        f"SELECT hash({question.unit}) AS unit, epoch_us(occurred_at) AS us, {fits[0]} "
+        f"FROM {_source(question)} WHERE {fitting}"
     ).to_arrow_table()
-    return Events(_lanes(table["unit"].to_numpy(), table, names))
+    return table["unit"].to_numpy(), table["us"].to_numpy(), table["fits_0"].to_numpy()
 
 
 def read(connection: duckdb.DuckDBPyConnection, question: Question) -> Events:

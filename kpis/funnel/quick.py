@@ -1,7 +1,12 @@
 """The common case, quickly: ordered steps that share no event, one attempt a unit, only counts and times.
 
-Most units never get from the first step to the second. They are told apart by comparing neighbours, and only
-the others are followed step by step, in parts that threads share: numpy lets go of the interpreter's lock.
+Two things make it quick. Numbers of 64 bits are sorted many times faster than columns by several keys, so
+rows are sorted by such numbers, each of which carries the row's place in its lower bits: by time, then by
+unit. And most attempts never get to the second step, or get no further than a neighbour: among the events of
+the first two steps, of the starts before a second step the last one gets furthest, so only that one is
+followed.
+
+Units are shared out among threads: numpy lets go of the interpreter's lock.
 """
 
 from __future__ import annotations
@@ -9,93 +14,178 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
 
 import numpy as np
 
 from parcours.kpis.funnel.attempts import Attempts, one_of_each
-from parcours.kpis.funnel.chains import Array, Chains, Lanes, ordered
+from parcours.kpis.funnel.chains import Array, Chains
 from parcours.kpis.funnel.options import Rules
 
 PART = 200_000
 """Fewer events are not worth a thread."""
 
+STEP_BITS = 6
+"""As many as the number of a step takes, of ``WORD``; times take 52 more at most."""
 
-def quick_attempts(lanes: Lanes, rules: Rules) -> Attempts:
-    """Return the attempts that count, in no order.
+
+@dataclass(frozen=True)
+class _Part:
+    """Events of some units, sorted by unit, time and step: within an instant, steps stand in their order."""
+
+    unit: Array
+    us: Array
+    step: Array
+
+    def next_of(self, step: int, places: Array) -> tuple[Array, Array]:
+        """Return the next event of a step after each place, and whether it is one of the same unit."""
+        candidates = np.append(np.flatnonzero(self.step == step), 0)
+        found = candidates[np.searchsorted(candidates[:-1], places)]
+        return found, (found > places) & (self.unit[found] == self.unit[places])
+
+
+def quick_attempts(unit: Array, us: Array, fits: Array, rules: Rules) -> tuple[Attempts, Array]:
+    """Return the attempts that count, in no order, and the times that they speak of.
 
     Args:
-        lanes: events that fit one step each, a lane a unit.
-        rules: ordered, without step windows, one attempt a unit.
+        unit: the unit of each event, as a hash of 64 bits.
+        us: when each occurred, in microseconds.
+        fits: the one step that each fits, as a bit.
+        rules: ordered, ties allowed, without step windows, one attempt a unit, at most ``WORD`` steps.
     """
-    threads = min(os.cpu_count() or 1, 1 + lanes.size // PART)
-    cuts = [_lane_begin(lanes.key, lanes.size * part // threads) for part in range(threads)] + [lanes.size]
-    parts = [
-        Lanes(lanes.key[low:high], lanes.us[low:high], tuple(word[low:high] for word in lanes.fits))
-        for low, high in pairwise(cuts)
-    ]
+    threads = min(os.cpu_count() or 1, 1 + len(us) // PART)
+    bounds = [thread * ((1 << 64) // threads) for thread in range(1, threads)]
+
+    def of_thread(number: int) -> tuple[Chains, Array]:
+        own = np.ones(len(unit), bool)
+        if number:
+            own &= unit >= np.uint64(bounds[number - 1])
+        if number < len(bounds):
+            own &= unit < np.uint64(bounds[number])
+        part = _sorted(unit[own], us[own], fits[own])
+        return _chains(part, rules), part.us
+
     with ThreadPoolExecutor(threads) as pool:
-        found = list(pool.map(lambda part: _of_part(part, rules), parts))
-    chains = _joined(found, cuts)
-    return Attempts(chains, np.ones(len(chains.starts), np.int64), np.zeros(len(chains.starts), bool))
+        parts = list(pool.map(of_thread, range(threads)))
+    chains = _joined(
+        [chains for chains, _ in parts], [*accumulate([len(times) for _, times in parts], initial=0)]
+    )
+    times = np.concatenate([times for _, times in parts])
+    return Attempts(chains, np.ones(len(chains.starts), np.int64), np.zeros(len(chains.starts), bool)), times
 
 
-def _lane_begin(key: Array, place: int) -> int:
-    """Return the first event of the lane at a place."""
-    while 0 < place < len(key) and key[place - 1] == key[place]:
-        place -= 1
-    return place
+def _sorted(unit: Array, us: Array, fits: Array) -> _Part:
+    """Sort events by unit, time and step."""
+    size = len(us)
+    if not size:
+        return _Part(unit, us, fits)
+    lower = np.uint64((1 << (size - 1).bit_length()) - 1)
+    key = (unit & ~lower) | np.arange(size, dtype=np.uint64)
+    key.sort()
+    order = (key & lower).astype(np.int64)
+    sorted_unit = unit[order]
+    differs = sorted_unit[1:] ^ sorted_unit[:-1]
+    for place in np.flatnonzero((differs != 0) & (differs & ~lower == 0)):  # alike in all that was sorted by
+        alike = sorted_unit[place] & ~lower
+        run = slice(np.searchsorted(key, alike), np.searchsorted(key, alike | lower, "right"))
+        order[run] = order[run][np.argsort(unit[order[run]])]
+        sorted_unit[run] = unit[order[run]]
+    since = us.min()
+    packed = (us - since)[order]
+    packed <<= STEP_BITS
+    packed |= np.log2(fits.astype(np.float64)).astype(np.int64)[order]
+    bits = int(packed.max()).bit_length()
+    number = np.append(0, np.cumsum(sorted_unit[1:] != sorted_unit[:-1]))
+    room = 63 - bits  # for the numbers of units, so many of which are sorted together
+    packed |= (number & (1 << room) - 1) << bits
+    cuts = np.searchsorted(number, np.arange(0, number[-1] + 1, 1 << room))
+    for low, high in pairwise([*cuts.tolist(), size]):
+        packed[low:high].sort()
+    packed &= (1 << bits) - 1
+    return _Part(sorted_unit, (packed >> STEP_BITS) + since, (packed & (1 << STEP_BITS) - 1).astype(np.uint8))
 
 
-def _of_part(lanes: Lanes, rules: Rules) -> Chains:
-    """Return the chain of each unit of a part that starts at all."""
-    starts = np.flatnonzero(lanes.fits[0] & 1)
-    key = lanes.key[starts]
-    new = np.ones(len(starts), bool)
-    new[1:] = key[1:] != key[:-1]
-    firsts = np.flatnonzero(new)
-    if rules.entry == "first" or (rules.entry == "best" and rules.window is None):
-        return ordered(lanes, starts[firsts], rules)  # without a window no later start gets further
-    units = key[firsts]
-    followed = np.isin(units, _followed(lanes, rules), assume_unique=True)
-    alone = firsts[~followed] if rules.entry == "best" else np.append(firsts[1:], len(starts))[~followed] - 1
-    places = _of_units(lanes, units[followed])
-    others = Lanes(lanes.key[places], lanes.us[places], tuple(word[places] for word in lanes.fits))
-    begins = np.flatnonzero(others.fits[0] & 1)
-    chains = ordered(others, begins, rules)
-    unit = others.key[begins]
+def _chains(part: _Part, rules: Rules) -> Chains:
+    """Return the chain of each unit that starts at all."""
+    starts = np.flatnonzero(part.step == 0)
+    unit = part.unit[starts]
+    firsts = np.flatnonzero(np.append(True, unit[1:] != unit[:-1])[: len(unit)])
+    ends = np.append(firsts, len(starts))[1:]
+    if rules.entry == "first" or (rules.entry == "best" and rules.window is None) or rules.steps == 1:
+        # without a window no later start gets further
+        begun = starts[ends - 1 if rules.entry == "latest" else firsts]
+        return _followed(part, begun, begun, (), rules)
+    near, second = _neighbours(part, rules)
+    chains = _followed(part, near, second, ((np.arange(len(near)), second),), rules)
+    unit = part.unit[near]
     first = np.flatnonzero(np.append(True, unit[1:] != unit[:-1])[: len(unit)])
-    chosen = chains.pick(one_of_each(chains.reached, unit, first, rules.entry)).placed(places)
-    return _joined([chosen, _alone(starts[alone], rules)], [0, 0])
-
-
-def _followed(lanes: Lanes, rules: Rules) -> Array:
-    """Return the units, ascending, in which a second step may follow a start within the window.
-
-    None is missing: among the events of these two steps, the last start before a second step is its
-    neighbour.
-    """
-    places = np.flatnonzero(lanes.fits[0] & 3)
-    key, us, fits = lanes.key[places], lanes.us[places], lanes.fits[0][places] & 3
-    near = key[1:] == key[:-1]
-    later = us[1:] - us[:-1]
-    if rules.window is not None:
-        near &= later <= rules.window
-    near &= (fits[:-1] < fits[1:]) | (later == 0)  # within an instant they have no order yet
-    return np.unique(key[1:][near])
-
-
-def _of_units(lanes: Lanes, keys: Array) -> Array:
-    """Return the places of all events of some units."""
-    begins, ends = np.searchsorted(lanes.key, keys), np.searchsorted(lanes.key, keys, "right")
-    sizes = ends - begins
-    return np.repeat(begins - (np.cumsum(sizes) - sizes), sizes) + np.arange(sizes.sum())
-
-
-def _alone(starts: Array, rules: Rules) -> Chains:
-    """Return attempts that are no more than their starts."""
+    chosen = chains.pick(one_of_each(chains.reached, unit, first, rules.entry))
+    number = (
+        np.searchsorted(starts[firsts], chosen.starts, "right") - 1
+    )  # of the unit, among those that start
+    alone = np.ones(len(firsts), bool)
+    alone[number] = False
+    if rules.entry == "best" and rules.window is not None:
+        chosen = _earliest(part, chosen, starts, firsts[number], rules.window)
+    rest = starts[firsts[alone] if rules.entry == "best" else ends[alone] - 1]
     none = np.zeros(0, np.int64)
-    return Chains(starts, np.ones(len(starts), np.int16), ((none, none),) * (rules.steps - 1))
+    return _joined(
+        [chosen, Chains(rest, np.ones(len(rest), np.int16), ((none, none),) * (rules.steps - 1))], [0, 0]
+    )
+
+
+def _neighbours(part: _Part, rules: Rules) -> tuple[Array, Array]:
+    """Return each start whose next event of the first two steps is a second step in time, and that one."""
+    places = np.flatnonzero(part.step <= 1)
+    step, unit, us = part.step[places], part.unit[places], part.us[places]
+    near = (step[:-1] < step[1:]) & (unit[:-1] == unit[1:])
+    if rules.window is not None:
+        near &= us[1:] - us[:-1] <= rules.window
+    at = np.flatnonzero(near)
+    return places[at], places[at + 1]
+
+
+def _followed(
+    part: _Part, starts: Array, here: Array, matches: tuple[tuple[Array, Array], ...], rules: Rules
+) -> Chains:
+    """Follow the earliest matches of each start from the last one known."""
+    reached = np.full(len(starts), 1 + len(matches), np.int16)
+    rows = np.arange(len(starts))
+    found = list(matches)
+    for step in range(1 + len(matches), rules.steps):
+        here, kept = part.next_of(step, here)
+        if rules.window is not None:
+            kept &= part.us[here] - part.us[starts[rows]] <= rules.window
+        rows, here = rows[kept], here[kept]
+        reached[rows] = step + 1
+        found.append((rows, here))
+    return Chains(starts, reached, tuple(found))
+
+
+def _earliest(part: _Part, chains: Chains, starts: Array, firsts: Array, window: int) -> Chains:
+    """Replace each start by the earliest one of its unit that has the same matches.
+
+    Args:
+        part: the events.
+        chains: attempts whose starts are the last ones before their second steps.
+        starts: all starts.
+        firsts: among ``starts``, the first one of each attempt's unit.
+        window: from a start to the last match.
+    """
+    if not len(chains.starts):
+        return chains
+    second = chains.matches[0][1]  # all have got there
+    seconds = np.flatnonzero(part.step == 1)
+    before = np.append(-1, seconds)[np.searchsorted(seconds, second)]
+    low = np.maximum(firsts, np.searchsorted(starts, before))
+    high = np.searchsorted(starts, chains.starts)
+    since = part.us[chains.last()] - window
+    while (low < high).any():  # halve the starts among which the earliest one in time is
+        middle = (low + high) // 2
+        late = part.us[starts[middle]] < since
+        low, high = np.where(late, np.minimum(middle + 1, high), low), np.where(late, high, middle)
+    return Chains(starts[low], chains.reached, chains.matches)
 
 
 def _joined(parts: Sequence[Chains], shifts: Sequence[int]) -> Chains:
