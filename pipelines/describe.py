@@ -19,7 +19,8 @@ where BI tools show them. Times are `TIMESTAMP` in UTC; positions begin at 1. Wh
 [semantics.md](semantics.md).
 
 Of the figures in [kpis.md](kpis.md), `kpi_csat` stands for all: each has a view `kpi_NAME` and a macro
-`kpi_NAME_at(as_of)` with these columns. This page is made from those comments by `make tables`.
+`kpi_NAME_at(as_of)` with these columns; `kpi_experiment_factors` has those of `kpi_experiment_lift`. This
+page is made from those comments by `make tables`.
 """
 
 _SECTIONS = (
@@ -30,7 +31,7 @@ _SECTIONS = (
                           "ref_indicators", "ref_targets", "ref_spend_now", "ref_events_held_now",
                           "ref_indicators_now", "ref_targets_now")),
     ("Figures", ("kpi_stage_conversion", "kpi_stage_conversion_at", "kpi_csat", "kpi_csat_at",
-                 "kpi_catalogue", "kpi_latest")),
+                 "kpi_experiment_lift", "kpi_experiment_lift_at", "kpi_catalogue", "kpi_latest")),
     ("Segments", ("segment_members_now", "segment_members_at", "segment_moves", "segment_history_at",
                   "value_cells_now", "value_cells_at", "value_cell_moves", "profile_facts_at",
                   "contract_facts_at", "journey_facts_at", "quote_facts_at", "case_facts_at", "opted_out",
@@ -52,12 +53,12 @@ _SECTIONS = (
 def empty_store() -> duckdb.DuckDBPyConnection:
     """Return an in-memory store with every relation and nothing in it.
 
-    Of the catalogue's figures it has csat alone: all have the same columns.
+    Of the catalogue's figures it has csat and experiment_lift: the others have the columns of one of them.
     """
     connection = duckdb.connect()
     for name in (*relations.INTERNAL, *relations.TABLES, *relations.VIEWS):
         connection.execute(relations.statement(name))
-    shown = Config(kpi=Kpi(figures=("csat",)))
+    shown = Config(kpi=Kpi(figures=("csat", "experiment_lift")))
     for statement in (
         *create_statements(shown.kpi),
         *segments.create_statements(shown),

@@ -21,6 +21,7 @@ def figure_mistakes(config: Config) -> Iterator[Found]:
     if not config.figure and config.kpi.figures == "all":
         return
     from parcours.kpis.catalogue import PHASES, figures  # noqa: PLC0415, reads every record
+    from parcours.kpis.shapes import shape_of  # noqa: PLC0415
     from parcours.kpis.views import all_figures  # noqa: PLC0415
 
     if config.kpi.figures != "all":
@@ -39,7 +40,9 @@ def figure_mistakes(config: Config) -> Iterator[Found]:
         unknown = [key for key in named if key not in keys]
         for key in unknown:
             yield Found(place, f'"{key}" is no key of [kpi]', key, keys)
-        if not unknown:
+        if shape_of(figure).is_fixed:
+            yield Found((*place, "kind"), f'the kind "{figure.kind}" is that of one figure: choose another')
+        elif not unknown:
             yield from _of_rows(name, config)
 
 

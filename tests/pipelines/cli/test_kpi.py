@@ -280,6 +280,7 @@ def test_an_empty_store_has_no_rows_and_no_error(parcours, tmp_path):
         ("[figure.ByPhone]", "a figure's name is in snake_case"),
         ('options = ["margins"]\nlabel', '"margins" is no key of [kpi]; did you mean "margin"?'),
         ('kind = "shares"', 'did you mean "share"?'),
+        ('kind = "conversion"', 'the kind "conversion" is that of one figure'),
         ('figures = ["revenu"', '"revenu" is no figure and no phase; did you mean "revenue"?'),
     ],
 )
@@ -290,6 +291,7 @@ def test_mistakes_in_own_figures_stop_before_anything_is_read(parcours, tmp_path
         "[figure.nps]": CONFIG.replace("figure.by_phone", "figure.nps"),
         "[figure.ByPhone]": CONFIG.replace("figure.by_phone", "figure.ByPhone"),
         'kind = "shares"': CONFIG.replace('kind = "share"', 'kind = "shares"'),
+        'kind = "conversion"': CONFIG.replace('kind = "share"', 'kind = "conversion"'),
         'figures = ["revenu"': CONFIG.replace('["revenue"', '["revenu"'),
     }
     text = changed.get(written) or CONFIG.replace("label", written, 1)
