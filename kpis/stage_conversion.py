@@ -91,7 +91,7 @@ WAITS = {2: WINDOW_DAYS["consideration"], 3: WINDOW_DAYS["purchase"]}
 
 def _query(kpi: config.Kpi, expected: Sequence[str]) -> str:
     told = {"time_zone": kpi.time_zone, "week_start": kpi.week_start}
-    words = {}
+    words: dict[str, str] = {}
     for suffix, windows in (("", WINDOW_DAYS), ("_unlimited", None)):
         options = json.dumps({**told, "window_days": windows})
         definition = hashlib.md5(f"stage_conversion {VERSION} {options}".encode(), usedforsecurity=False)
@@ -147,8 +147,7 @@ def _entries(dimension: str) -> str:
     """Return the SELECT of the entries to stages with one dimension's values."""
     columns = f"current_rank, {_each('at_{rank}')}"
     if dimension in ("total", "identified"):
-        # who is known is known of the whole journey, and no customer id begins so
-        value = "'total'" if dimension == "total" else "(NOT starts_with(profile_id, 'anon:'))::VARCHAR"
+        value = "'total'" if dimension == "total" else "CASE WHEN identified THEN 'true' ELSE 'false' END"
         return (
             f"SELECT '{dimension}' AS dimension, {value} AS group_value, rank, entered, {columns} FROM ("
             f"SELECT *, unnest([{_each('{rank}')}]) AS rank, unnest([{_each('at_{rank}')}]) AS entered "

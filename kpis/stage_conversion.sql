@@ -24,7 +24,7 @@ earlier AS NOT MATERIALIZED (
 standing AS NOT MATERIALIZED (
     SELECT
         journeys.journey_id,
-        profile_id,
+        NOT starts_with(profile_id, 'anon:') AS identified, -- no customer id begins so
         list_position($stages, CASE WHEN last_at <= until THEN journeys.current_stage ELSE earlier.current_stage END)::TINYINT
             AS current_rank,
         $instants
