@@ -54,56 +54,71 @@ def quick_attempts(unit: Array, us: Array, fits: Array, rules: Rules) -> tuple[A
         fits: the one step that each fits, as a bit.
         rules: ordered, ties allowed, without step windows, one attempt a unit, at most ``WORD`` steps.
     """
-    threads = min(os.cpu_count() or 1, 1 + len(us) // PART)
-    bounds = [thread * ((1 << 64) // threads) for thread in range(1, threads)]
+    size = len(us)
+    lower = np.uint64((1 << size.bit_length()) - 1)
+    keys = unit & ~lower
+    keys |= np.arange(size, dtype=np.uint64)
+    keys.sort()
+    threads = min(os.cpu_count() or 1, 1 + size // PART)
+    # what is alike in the upper bits, as all events of a unit are, stays together
+    cuts = [int(np.searchsorted(keys, keys[size * n // threads] & ~lower)) for n in range(1, threads)]
 
-    def of_thread(number: int) -> tuple[Chains, Array]:
-        own = np.ones(len(unit), bool)
-        if number:
-            own &= unit >= np.uint64(bounds[number - 1])
-        if number < len(bounds):
-            own &= unit < np.uint64(bounds[number])
-        part = _sorted(unit[own], us[own], fits[own])
+    def of_part(low: int, high: int) -> tuple[Chains, Array]:
+        part = _sorted(unit, us, fits, keys[low:high], lower)
         return _chains(part, rules), part.us
 
     with ThreadPoolExecutor(threads) as pool:
-        parts = list(pool.map(of_thread, range(threads)))
-    chains = _joined(
-        [chains for chains, _ in parts], [*accumulate([len(times) for _, times in parts], initial=0)]
-    )
+        parts = list(pool.map(of_part, [0, *cuts], [*cuts, size]))
+    ends = accumulate((len(times) for _, times in parts), initial=0)
+    chains = _joined([chains for chains, _ in parts], [*ends])
     times = np.concatenate([times for _, times in parts])
     return Attempts(chains, np.ones(len(chains.starts), np.int64), np.zeros(len(chains.starts), bool)), times
 
 
-def _sorted(unit: Array, us: Array, fits: Array) -> _Part:
-    """Sort events by unit, time and step."""
-    size = len(us)
+def _sorted(unit: Array, us: Array, fits: Array, keys: Array, lower: np.uint64) -> _Part:
+    """Return some of the events sorted by unit, time and step.
+
+    Args:
+        unit: the unit of each event.
+        us: when each occurred.
+        fits: the step of each, as a bit.
+        keys: of those to return: the upper bits of the unit, and the place in the ``lower`` ones; ascending.
+        lower: the bits that places have.
+    """
+    size = len(keys)
     if not size:
-        return _Part(unit, us, fits)
-    lower = np.uint64((1 << (size - 1).bit_length()) - 1)
-    key = (unit & ~lower) | np.arange(size, dtype=np.uint64)
-    key.sort()
-    order = (key & lower).astype(np.int64)
-    sorted_unit = unit[order]
-    differs = sorted_unit[1:] ^ sorted_unit[:-1]
-    for place in np.flatnonzero((differs != 0) & (differs & ~lower == 0)):  # alike in all that was sorted by
-        alike = sorted_unit[place] & ~lower
-        run = slice(np.searchsorted(key, alike), np.searchsorted(key, alike | lower, "right"))
-        order[run] = order[run][np.argsort(unit[order[run]])]
-        sorted_unit[run] = unit[order[run]]
-    since = us.min()
-    packed = (us - since)[order]
+        return _Part(unit[:0], us[:0], fits[:0])
+    order = (keys & lower).astype(np.int64)
+    unit = unit[order]
+    differs = unit[1:] ^ unit[:-1]
+    new = differs != 0
+    for place in np.flatnonzero(new & (differs & ~lower == 0)):  # two units are alike in the upper bits
+        alike = unit[place] & ~lower
+        run = slice(np.searchsorted(keys, alike), np.searchsorted(keys, alike | lower, "right"))
+        order[run] = order[run][np.argsort(unit[run], kind="stable")]
+        unit[run] = np.sort(unit[run])
+        new = unit[1:] != unit[:-1]
+    since = int(us.min())
+    packed = us[order]
+    packed -= since
     packed <<= STEP_BITS
-    packed |= np.log2(fits.astype(np.float64)).astype(np.int64)[order]
+    packed |= np.log2(fits[order].astype(np.float64)).astype(np.int64)
     bits = int(packed.max()).bit_length()
-    number = np.append(0, np.cumsum(sorted_unit[1:] != sorted_unit[:-1]))
     room = 63 - bits  # for the numbers of units, so many of which are sorted together
-    packed |= (number & (1 << room) - 1) << bits
-    cuts = np.searchsorted(number, np.arange(0, number[-1] + 1, 1 << room))
-    for low, high in pairwise([*cuts.tolist(), size]):
+    number = np.zeros(size, np.int64)
+    np.cumsum(new, out=number[1:])
+    cuts = np.searchsorted(number, np.arange(0, number[-1] + 1, 1 << room)).tolist()
+    number &= (1 << room) - 1
+    number <<= bits
+    packed |= number
+    for low, high in pairwise([*cuts, size]):
         packed[low:high].sort()
     packed &= (1 << bits) - 1
-    return _Part(sorted_unit, (packed >> STEP_BITS) + since, (packed & (1 << STEP_BITS) - 1).astype(np.uint8))
+    step = packed.astype(np.uint8)
+    step &= (1 << STEP_BITS) - 1
+    packed >>= STEP_BITS
+    packed += since
+    return _Part(unit, packed, step)
 
 
 def _chains(part: _Part, rules: Rules) -> Chains:

@@ -5,10 +5,15 @@ import random
 from datetime import date, datetime, timedelta
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pytest
 
 from parcours.kpis.funnel import FunnelError, funnel, quick
+from parcours.kpis.funnel.attempts import attempts
+from parcours.kpis.funnel.chains import Lanes
+from parcours.kpis.funnel.events import Events
+from parcours.kpis.funnel.options import Rules
 
 SCHEMA = pa.schema(
     {
@@ -235,6 +240,23 @@ def test_the_quick_way_equals_the_thorough_one(monkeypatch, entry, window):
         thorough = funnel(connection, **options, people=True)
         assert thorough.steps.equals(funnel(connection, **options).steps)
         assert 0 < thorough.steps["reached"][2].as_py() < thorough.steps["reached"][1].as_py()
+
+
+def test_units_whose_hashes_begin_alike_stay_apart():
+    """Events of two units that differ in the lowest bits alone of their hashes are not mixed."""
+    chance = np.random.default_rng(1)
+    unit = np.array([1 << 40, (1 << 40) + 1, (1 << 40) + 2, 1 << 50], np.uint64)[chance.integers(0, 4, 400)]
+    us = chance.integers(0, 100, 400)
+    fits = np.left_shift(1, chance.integers(0, 3, 400)).astype(np.uint8)
+    found, times = quick.quick_attempts(unit, us, fits, Rules(3, window=5))
+    rows = sorted(zip(unit.tolist(), us.tolist(), fits.tolist(), strict=True))
+    lanes = Lanes(
+        *(np.array(column) for column in zip(*((u, t) for u, t, _ in rows), strict=True)),
+        (np.array([fit for _, _, fit in rows]),),
+    )
+    expected = attempts(Events(lanes), Rules(3, window=5)).chains
+    assert sorted(expected.reached.tolist()) == sorted(found.chains.reached.tolist())
+    assert sorted(lanes.us[expected.starts]) == sorted(times[found.chains.starts])
 
 
 def test_a_crowded_person_takes_no_longer_than_others():
