@@ -11,13 +11,14 @@ facts AS $materialized (
 $facts
 ),
 $moves
+$summed
 dated AS (
     SELECT
         $placed set_number, dimensions,
         $cut,
         $period AS period_start $everybody,
         moves.* EXCLUDE ($excluded)
-    FROM moves CROSS JOIN sets $with_grains
+    FROM $dated_from AS moves CROSS JOIN sets $with_grains
     $counts
 ),
 $persons
