@@ -260,7 +260,7 @@ def _of_one_shape(
 
     if not names:
         own = [name for name, figure in named.items() if shape_of(figure) is not COMMON]
-        session.say(f"left out, as they have columns of their own: {', '.join(own)}")
+        session.say(f"left out: {', '.join(own)} have columns of their own")
         return COMMON, [name for name in named if name not in own]
     shapes = {name: shape_of(named[name]) for name in names if name in named}
     first, shape = next(iter(shapes.items()), ("", COMMON))

@@ -50,7 +50,7 @@ def test_the_commented_examples_of_init_are_right_too(parcours, tmp_path):
     lines = path.read_text().splitlines()
     start = next(n for n, line in enumerate(lines) if line.startswith("# A CSV"))
     end = next(n for n, line in enumerate(lines) if line.startswith("# Rules."))
-    prose = ("# A CSV", "# What is", "# Topics of", "# ---")
+    prose = ("# A CSV", "# What is", "# beside its", "# Topics of", "# ---")
     lines[start:end] = [line.removeprefix("# ") for line in lines[start:end] if not line.startswith(prose)]
     path.write_text("\n".join(lines))
     for folder in ("agencies", "contracts"):
