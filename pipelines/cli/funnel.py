@@ -118,7 +118,7 @@ def command(
     database: str | None,
     **options: Any,
 ) -> None:
-    """Count who gets through steps, one after the other, and how long it takes.
+    """Count who gets through steps, and how long it takes.
 
     docs/funnel.md says what each option means, case by case. While a run holds the store, it exits with 4.
     """
