@@ -12,21 +12,12 @@ $facts
 ),
 $moves
 $summed
-dated AS (
-    SELECT
-        $placed set_number, dimensions,
-        $cut,
-        $period AS period_start $everybody,
-        moves.* EXCLUDE ($excluded)
-    FROM $dated_from AS moves CROSS JOIN sets $with_grains
-    $counts
-),
-$persons
+$dated
 counted AS (
     SELECT
         grain, set_number, dimensions, $keys, period_start,
         $sums
-    FROM $counted_from
+    FROM dated
     $met
     GROUP BY ALL
 ),

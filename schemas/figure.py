@@ -78,6 +78,11 @@ class Figure(BaseModel):
     )
     snapshot: bool = Field(default=False, description="rows say their grain and period_start themselves")
     persons: bool = Field(default=False, description="distinct persons are counted, by the column person")
+    apart: str | None = Field(
+        default=None,
+        description="a dimension whose row sets count rows of their own, by the column counts_in: cut, whole "
+        "(where the others do) or null (all)",
+    )
     parts: bool = Field(default=True, description="each row is in one group alone, so that groups add up")
     window: str = Field(
         default="0 days",
@@ -101,8 +106,10 @@ class Figure(BaseModel):
             problems.append(
                 "a standing figure is no snapshot, counts no distinct persons, and is no median, p90 or nps"
             )
-        if self.persons and self.kind not in ("count", "share"):
-            problems.append("distinct persons are a count or a share")
+        if self.persons and (self.kind not in ("count", "share") or self.numerator_dimensions or self.apart):
+            problems.append("distinct persons are a count or a share, and are cut as a whole")
+        if self.apart is not None and self.apart not in (*self.dimensions, *self.numerator_dimensions):
+            problems.append(f'apart = "{self.apart}" is none of its dimensions')
         if ("all" in self.grains) != (self.kind == "lift"):
             problems.append('a lift has the one grain "all", and no other kind has it')
         if self.kind == "lift" and (self.always[:1] != ("experiment",) or len(self.always) < 2):
