@@ -141,7 +141,8 @@ def _alias() -> list[Rule]:
 def _indicator() -> list[Rule]:
     return [
         Rule(
-            f"{field}.first_day", field, "invalid_time", f"day({field}) <> 1", f"CAST({field}_given AS VARCHAR)",
+            f"{field}.first_day", field, "invalid_time", f"day({field}) <> 1",
+            f"CAST({field}_given AS VARCHAR)",
             f'{field} is "{{value}}"; a month is written 2025-03, or by its first day',
             f"{field} vaut « {{value}} » ; un mois s'écrit 2025-03, ou par son premier jour",
             f"{field}_given",
@@ -159,7 +160,8 @@ _PERIOD = f"""CASE
     WHEN regexp_full_match(period, '[12][0-9]{{3}}(-Q[1-4]|-(0[1-9]|1[0-2]))?') THEN TRUE
     WHEN regexp_full_match(period, '[12][0-9]{{3}}-W(0[1-9]|[1-5][0-9])')
         THEN TRY_CAST(right(period, 2) AS BIGINT) <= {_WEEKS}
-    WHEN regexp_full_match(period, '[12][0-9]{{3}}-[0-9]{{2}}-[0-9]{{2}}') THEN TRY_CAST(period AS DATE) IS NOT NULL
+    WHEN regexp_full_match(period, '[12][0-9]{{3}}-[0-9]{{2}}-[0-9]{{2}}')
+        THEN TRY_CAST(period AS DATE) IS NOT NULL
     ELSE FALSE
 END"""
 

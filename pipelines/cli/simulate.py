@@ -36,7 +36,8 @@ parcours simulate --events 1000000 --format avro-confluent --out demo \\
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
     help="The folder for the files, the manifest and the reference inputs (contracts.csv, customers.csv,"
-    " aliases.csv, spend.csv, events_held.csv, indicators.csv, targets.csv); for Avro topics, for the schemas too.",
+    " aliases.csv, spend.csv, events_held.csv, indicators.csv, targets.csv); for Avro topics, for the schemas"
+    " too.",
 )
 @click.option("--files", type=click.IntRange(1), default=4, show_default=True, help="Number of files.")
 @click.option("--topic", help="Produce to this topic instead.")
