@@ -7,6 +7,7 @@ nor has what fails only in a query, once a row comes that it does not suit.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -52,8 +53,22 @@ FUNCTIONS = tuple(
 )
 """The functions that a condition may call: of one row, and the same in every version of DuckDB."""
 
+_WRITTEN = re.compile(
+    r"""'[^']*'? | "[^"]*"?
+    | (?P<comment> -- | /\*)
+    | (?P<other> (?<![\w$]) (?: [eE]' | \$ (?: [^\W\d]\w* )? \$ ))""",
+    re.VERBOSE,
+)
+"""Texts and quoted names in plain quotes, comments, and what begins texts of the other kinds."""
+
 _NOWHERE = 2**64 - 1
 """Where DuckDB says that an expression stands which is not in the text."""
+
+
+_TOO_DEEP = "it is nested too deeply: write it shorter"
+
+_DEEPEST = 100
+"""How many expressions may stand within each other: nothing runs out of stack, wherever it stands."""
 
 
 @dataclass(frozen=True)
@@ -78,13 +93,19 @@ def check(text: str, columns: Mapping[str, str], what: str, *, texts: bool = Tru
     Args:
         text: the condition as a user wrote it.
         columns: what it may speak of, with the types that DuckDB gives them.
-        what: what messages call one of them, as "column" or "fact".
+        what: what messages call one of them, as "column", "column of touchpoints" or "fact".
         texts: whether texts, and with them dates and intervals written as texts, have a place in it.
     """
-    if not text.strip() or _has_comment(text):
-        return [Mistake("it is empty, or has a comment")]
+    if not text.strip():
+        return [Mistake("it is empty")]
+    wrong = _of_writing(text)
+    if wrong:
+        return [Mistake(wrong)]
     with duckdb.connect() as connection:
-        return [*_mistakes(connection, text, columns, what, texts=texts)]
+        try:
+            return [*_mistakes(connection, text, columns, what, texts=texts)]
+        except RecursionError:
+            return [Mistake(_TOO_DEEP)]
 
 
 def _mistakes(
@@ -95,7 +116,8 @@ def _mistakes(
     if tree["error"]:
         at_our_parenthesis = int(tree.get("position", 0)) >= len(query) - 1  # nobody wrote that one
         said = "it ends too early" if at_our_parenthesis else tree["error_message"]
-        yield Mistake(f"it is no condition: {said}")
+        too_deep = "max_expression_depth" in said
+        yield Mistake(_TOO_DEEP if too_deep else f"it is no condition: {said}")
         return
     node = tree["statements"][0]["node"]
     alone = len(tree["statements"]) == 1 and node["type"] == "SELECT_NODE" and len(node["select_list"]) == 1
@@ -115,17 +137,14 @@ def _parsed(connection: duckdb.DuckDBPyConnection, query: str) -> dict[str, Any]
     return tree
 
 
-def _has_comment(text: str) -> bool:
-    """Tell whether ``--`` or ``/*`` stands outside of texts and quoted names."""
-    quote = ""
-    for sign, following in zip(text, text[1:] + " ", strict=True):
-        if quote:
-            quote = "" if sign == quote else quote
-        elif sign in "'\"":
-            quote = sign
-        elif sign + following in ("--", "/*"):
-            return True
-    return False
+def _of_writing(text: str) -> str | None:
+    """Say what is wrong outside of plain texts and quoted names: a comment, or a text of another kind."""
+    for found in _WRITTEN.finditer(text):
+        if found["comment"]:
+            return "it has a comment (-- or /*): leave it out"
+        if found["other"]:
+            return "write texts in plain quotes, as 'text'"
+    return None
 
 
 def _of_parts(
@@ -136,9 +155,11 @@ def _of_parts(
     for name in names:
         if name.lower() not in known:
             yield Mistake(f'"{name}" is no {what}', name)
+    one, space, of = what.partition(" ")
+    several = f"{one}s{space}{of}"
     if not texts and any(_is_text(part) for part in parts):
-        yield Mistake(f"a text has no place in it: compare {what}s with numbers")
-    compare = f"compare {what}s with {'constants' if texts else 'numbers'}"
+        yield Mistake(f"a text has no place in it: compare {several} with numbers")
+    compare = f"compare {several} with {'constants' if texts else 'numbers'}"
     for kind in sorted({part["class"] for part in parts} - _PARTS - {"FUNCTION"}):
         said = kind.lower().replace("_", " ")
         yield Mistake(f"a {said} has no place in it: {compare}")
@@ -158,17 +179,24 @@ def _is_text(part: dict[str, Any]) -> bool:
     return bool(part["value"]["type"]["id"] == "VARCHAR")
 
 
-def _parts(tree: object) -> Iterator[dict[str, Any]]:
-    """Give every expression in a parsed one, itself included."""
+def _parts(tree: object, within: int = 0) -> Iterator[dict[str, Any]]:
+    """Give every expression in a parsed one, itself included.
+
+    Raises:
+        RecursionError: more than ``_DEEPEST`` stand within each other.
+    """
     if isinstance(tree, dict):
         if "class" in tree:
             yield tree
+            within += 1
+            if within > _DEEPEST:
+                raise RecursionError
         # DuckDB 1 has true and false as casts of a text that nobody wrote
         boolean = tree.get("query_location") == _NOWHERE and tree.get("cast_type", {}).get("id") == "BOOLEAN"
         tree = [] if boolean else list(tree.values())
     if isinstance(tree, list):
         for inner in tree:
-            yield from _parts(inner)
+            yield from _parts(inner, within)
 
 
 def _of_values(

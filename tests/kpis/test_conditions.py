@@ -29,6 +29,9 @@ COLUMNS = {
         "region = 'not a comment: -- or /* this'",
         "CASE WHEN vip THEN region = 'a' ELSE false END",
         "if(vip, true, purchases > 1)",
+        " OR ".join(["purchases = 1"] * 120),
+        "+".join(["purchases"] * 90) + " > 3",
+        "region = 'it''s -- $$ E''' AND \"two words\" <> 'E'",
         "coalesce(purchases, 0) + abs(premium) > 1",
         "seen_at > DATE '2025-01-01' - INTERVAL 30 DAY AND day < TIMESTAMP '2026-01-01 12:00:00'",
         "seen_at + INTERVAL '3 months' > day",
@@ -49,8 +52,14 @@ def test_a_condition(condition):
     ("condition", "problem"),
     [
         ("  ", "it is empty"),
-        ("purchases > 1 -- really", "has a comment"),
-        ("purchases /* really */ > 1", "has a comment"),
+        ("purchases > 1 -- really", "it has a comment (-- or /*): leave it out"),
+        ("purchases /* really */ > 1", "it has a comment"),
+        ("region = $$--$$", "write texts in plain quotes"),
+        ("region = $a$x$a$", "write texts in plain quotes"),
+        ("region = E'a\\'--b'", "write texts in plain quotes"),
+        ("+".join(["purchases"] * 101) + " > 3", "it is nested too deeply: write it shorter"),
+        ("+".join(["purchases"] * 900) + " > 3", "it is nested too deeply: write it shorter"),
+        ("+".join(["purchases"] * 5000) + " > 3", "it is nested too deeply: write it shorter"),
         ("purchases >", "it ends too early"),
         ("(purchases > 1", "it ends too early"),
         ("purchases >>>> 1 1", "it is no condition: syntax error"),
@@ -60,7 +69,7 @@ def test_a_condition(condition):
         ("true); SELECT (true", "a statement of its own"),
         ("true) UNION SELECT (true", "a statement of its own"),
         ("1) FROM secrets WHERE (true", "a statement of its own"),
-        ("lower(E'\\'') = 'x') -- '", "a statement of its own"),
+        ("lower(E'\\'') = 'x') -- '", "write texts in plain quotes"),
         ("(SELECT true)", "a subquery has no place"),
         ("coalesce((SELECT 1), 1) > 1", "a subquery has no place"),
         ("if(vip, EXISTS (SELECT 1), true)", "a subquery has no place"),
@@ -110,6 +119,12 @@ def test_without_texts(condition):
     """Where no fact is a text, none has a place."""
     problems = [mistake.problem for mistake in check(condition, COLUMNS, "fact", texts=False)]
     assert ["a text has no place in it: compare facts with numbers"] == problems
+
+
+def test_several_are_named_as_several():
+    """Whatever one of them is called."""
+    (mistake,) = check("purchases IN (SELECT 1)", COLUMNS, "column of touchpoints")
+    assert mistake.problem.endswith("compare columns of touchpoints with constants")
 
 
 def test_true_and_false_are_no_texts():
