@@ -209,7 +209,7 @@ def test_loyal_with_one_contract(loader):
         ],
     )
     assert ["ada"] == who(found)
-    assert "loyal for 3 years with one contract (auto)" == found.people[0].reason
+    assert "customer for 3 years with one contract (auto)" == found.people[0].reason
 
 
 def test_each_cause_counts_a_person_once(loader):
