@@ -100,23 +100,24 @@ def ask(
             raise AskError(f'there is no grain "{grain}"', grain, GRAINS)
     sets, left_out = _sets_of(name, figure, question)
     grains = [grain for grain in question.grains if grain in figure.grains or figure.grains == ("all",)]
-    left_out += [f"grain {grain}" for grain in question.grains if grain not in grains]
+    left_out += [f"by the {grain}" for grain in question.grains if grain not in grains]
     limits = [word for word, value in (("where", question.where), ("segment", question.segment)) if value]
     scope = Scope(_instant(question.as_of), question.where, question.segment, figure.consent)
-    read = "\n".join((figure.rows, *scope.relations(figure.rows, setting.kpi.time_zone)))
+    read = "\n".join((figure.rows, *Scope("").relations(figure.rows, setting.kpi.time_zone)))
     if limits and any(relation in read for relation in _IMPERSONAL):
         raise AskError(f"{name} counts what names no person: {' and '.join(limits)} cannot limit it")
-    if limits and shape.is_fixed:
-        raise AskError(f"{name} is of all journeys: {' and '.join(limits)} cannot limit it")
     _check_limits(connection, question, setting)
     missing = missing_of(connection, figure, setting)
     text = shape.query(name, figure, scope, setting, grains=grains or figure.grains[:1], sets=sets or [TOTAL])
     grain = "list_position(['day', 'week', 'month', 'quarter', 'year'], grain)"
     in_order = ", ".join((grain, "dimensions", "dimension_values", "period_start", *shape.then_by))
-    with connection.cursor() as cursor:  # what was asked of the connection before may not be read to its end
-        rows = cursor.sql(
+    try:
+        rows = connection.sql(
             f"FROM ({text}) WHERE {'true' if grains and sets else 'false'} ORDER BY {in_order}"
         ).to_arrow_table()
+    except duckdb.Error as error:
+        said = " ".join(str(error).split("\n\n")[0].split())
+        raise AskError(f"{name} cannot be computed: {said}") from error
     return Answer(rows, tuple(missing), tuple(left_out))
 
 

@@ -75,7 +75,7 @@ LEFT JOIN targets
     ON targets.dimension = $target_dimension
     AND target_period = CASE grain
         WHEN 'day' THEN strftime(period, '%Y-%m-%d')
-        WHEN 'week' THEN strftime(period, '%G-W%V')
+        WHEN 'week' THEN strftime($week_name, '%G-W%V')
         WHEN 'month' THEN strftime(period, '%Y-%m')
         WHEN 'quarter' THEN strftime(period, '%Y-Q') || quarter(period)
         ELSE strftime(period, '%Y')

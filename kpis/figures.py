@@ -73,7 +73,7 @@ def lacking(figure: Figure, setting: Setting) -> list[str]:
     return [
         need
         for need in figure.needs
-        if (need.startswith("role:") and need[5:] not in setting.roles)
+        if (need.startswith("role:") and not setting.roles.intersection(need[5:].split("|")))
         or (need.startswith("option:") and not getattr(setting.kpi, need[7:]))
         or (need.startswith("config:") and not getattr(setting, need[7:]))
     ]
@@ -125,6 +125,8 @@ def query(
         "high": high,
         "additive": str(figure.additive).lower(),
         "target_dimension": _target_dimension(width),
+        # weeks that begin on Sunday are named by the ISO week of their Monday
+        "week_name": "period" if setting.kpi.week_start == "monday" else "period + 1",
         **timing,
         "dated": _persons(figure, cut_by, timing["period"])
         if figure.persons
@@ -146,10 +148,11 @@ def common_words(
         setting: what it is computed with.
         is_after: whether rows are cut by what people met before they answered.
     """
-    rows = Template(figure.rows.strip()).safe_substitute(_as_sql(figure, setting.kpi))
-    facts = Template(rows).substitute(answers=_ANSWERS[is_after], counts_person=scope.counts_person())
+    facts = Template(figure.rows.strip()).substitute(
+        _as_sql(figure, setting.kpi), answers=_ANSWERS[is_after], counts_person=scope.counts_person()
+    )
     told = json.dumps(_told(figure, scope, setting), ensure_ascii=False, sort_keys=True)
-    formula = json.dumps([name, figure.kind, figure.standing, figure.snapshot, rows, told])
+    formula = json.dumps([name, figure.kind, figure.standing, figure.snapshot, figure.rows, told])
     return {
         "relations": ",\n".join(scope.relations(facts, setting.kpi.time_zone)),
         "facts": facts,
@@ -170,7 +173,9 @@ _ANSWERS = {
 
 
 def _crossed(names: tuple[str, ...], figure: Figure) -> tuple[str, ...]:
-    return (*(() if names == TOTAL and figure.always else names), *figure.always)
+    """Return what the rows of a row set are cut by: its names, and those that cut every row."""
+    crossed = dict.fromkeys(name for name in (*names, *figure.always) if name not in TOTAL)
+    return tuple(crossed) or TOTAL
 
 
 def _as_sql(figure: Figure, kpi: Kpi) -> dict[str, str]:
@@ -420,8 +425,8 @@ moves AS (
 def _standing_moves(figure: Figure) -> str:
     """Return SQL of what a standing row adds where: the sum of its moves up to a period is what stands there.
 
-    A row that stands and is counted too, as a contract that ended, adds its numerator where it is counted and
-    its denominator where it stands.
+    What ends before it begins never stands. A row that stands and is counted too, as a contract that ended,
+    adds its numerator where it is counted and its denominator where it stands.
     """
     counted, stands = "", ""
     if "measure" not in figure.rows and figure.kind not in WITHOUT_DENOMINATOR:
@@ -434,10 +439,10 @@ def _standing_moves(figure: Figure) -> str:
     FROM facts CROSS JOIN instant WHERE counted_at <= instant.until
     UNION ALL BY NAME
     SELECT 1 AS sign, true AS stands, since AS moved_at, since AS stood_from, {row} {stands}
-    FROM facts CROSS JOIN instant WHERE since <= instant.until
+    FROM facts CROSS JOIN instant WHERE since <= instant.until AND coalesce(since < facts.until, true)
     UNION ALL BY NAME
     SELECT -1 AS sign, true AS stands, facts.until AS moved_at, since AS stood_from, {row} {stands}
-    FROM facts CROSS JOIN instant WHERE facts.until <= instant.until
+    FROM facts CROSS JOIN instant WHERE facts.until <= instant.until AND since < facts.until
 ),"""
 
 
@@ -464,7 +469,8 @@ def _adds_up(figure: Figure) -> bool:
 
 
 _SLOT = 900_000_000
-"""Fifteen minutes, in microseconds: days begin at a multiple of it in every time zone."""
+"""Fifteen minutes, in microseconds: days begin at a multiple of it in every time zone (since November 2011:
+before, clocks in Newfoundland were changed a minute after midnight)."""
 
 
 def _summed(figure: Figure, sums: Mapping[str, str], cut_by: Sequence[tuple[str, ...]]) -> str:

@@ -37,8 +37,8 @@ class Shape:
         query: what gives them.
         shown: the columns that a terminal shows, beside what the rows are cut by.
         then_by: SQL that puts rows of one period and group in order; empty where there is one.
-        is_fixed: whether the rows are those of a macro that every store has: they are cut by one name at a
-            time, and cannot be limited to some persons or touchpoints.
+        is_fixed: whether every store has its relations, whatever ``[kpi] figures`` says; its rows are cut by
+            one name at a time.
     """
 
     columns: Mapping[str, str]

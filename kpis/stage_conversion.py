@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from string import Template
+from types import MappingProxyType
 
 from parcours.schemas import config
 from parcours.schemas.literal import literal
@@ -73,7 +74,7 @@ def create_statements(kpi: config.Kpi, expected: Sequence[str] = ()) -> list[str
         "every pair of stages, by the period and a dimension of the touchpoint that entered the first"
     )
     return [
-        f"CREATE OR REPLACE MACRO {view}_at(as_of, unlimited := false) AS TABLE\n{_query(kpi, expected)}",
+        f"CREATE OR REPLACE MACRO {view}_at(as_of, unlimited := false) AS TABLE\n{query(kpi, expected)}",
         f"COMMENT ON MACRO TABLE {view}_at IS '{about}, at an instant (UTC).'",
         f"CREATE OR REPLACE VIEW {view} AS FROM {view}_at(default_as_of())",
         f"COMMENT ON VIEW {view} IS '{about}, at default_as_of().'",
@@ -89,18 +90,44 @@ WAITS = {2: WINDOW_DAYS["consideration"], 3: WINDOW_DAYS["purchase"]}
 """Days by rank of the stage that is entered; ``WINDOW_DAYS["later"]`` for the others."""
 
 
-def _query(kpi: config.Kpi, expected: Sequence[str]) -> str:
-    told = {"time_zone": kpi.time_zone, "week_start": kpi.week_start}
+def query(
+    kpi: config.Kpi,
+    expected: Sequence[str],
+    *,
+    as_of: str = "as_of",
+    unlimited: str = "unlimited",
+    limits: str = "true",
+    asked: Mapping[str, str] = MappingProxyType({}),
+) -> str:
+    """Return the SELECT of the figure's rows.
+
+    Args:
+        kpi: the time zone and the first day of weeks.
+        expected: names of the sources that declare ``expected_every``.
+        as_of: SQL of the instant.
+        unlimited: SQL that says whether no window limits the conversion.
+        limits: condition over ``journeys``: which count.
+        asked: what the options of a row say of it.
+    """
+    told = {"time_zone": kpi.time_zone, "week_start": kpi.week_start, **asked}
     words: dict[str, str] = {}
     for suffix, windows in (("", WINDOW_DAYS), ("_unlimited", None)):
-        options = json.dumps({**told, "window_days": windows})
+        options = json.dumps({**told, "window_days": windows}, ensure_ascii=False)
         definition = hashlib.md5(f"stage_conversion {VERSION} {options}".encode(), usedforsecurity=False)
-        words |= {f"options{suffix}": options, f"definition{suffix}": definition.hexdigest()}
+        words |= {
+            f"options{suffix}": options.replace("'", "''"),
+            f"definition{suffix}": definition.hexdigest(),
+        }
     counts = [f"standing_in_{rank}" for rank in RANKS]
     counts = ["entered", "converted", "b_before_a", "not_yet", "skipped_in", *counts]
     template = resources.files(__package__).joinpath("stage_conversion.sql").read_text("utf-8")
     return Template(template).substitute(
         words,
+        as_of=as_of,
+        unlimited=unlimited,
+        limits=limits,
+        # weeks that begin on Sunday are named by the ISO week of their Monday
+        week_name="period" if kpi.week_start == "monday" else "period + 1",
         time_zone=kpi.time_zone,
         stages=_STAGES,
         grains=", ".join(f"('{grain}', INTERVAL {step})" for grain, step in GRAINS.items()),
@@ -110,7 +137,7 @@ def _query(kpi: config.Kpi, expected: Sequence[str]) -> str:
         numbered=_each("at_{rank}"),
         waited=_each(
             "CASE WHEN rank < {rank} AND at_{rank} >= entered"
-            " AND (unlimited OR at_{rank} - entered <= {days} * 86_400_000_000)"
+            f" AND ({unlimited} OR at_{{rank}} - entered <= {{days}} * 86_400_000_000)"
             " THEN at_{rank} - entered END AS wait_{rank}",
             RANKS[1:],
         ),

@@ -2,7 +2,7 @@
 -- grain reaches the small table of grains, one on dimensions leaves one branch of the entries, and neither the steps nor
 -- the touchpoints of journeys are read. Counts are made in two steps, first by the stage that journeys stand in too.
 -- An instant at or after another is enough to say what follows what: at one instant the lower stage comes first.
-WITH instant AS MATERIALIZED (SELECT CAST(as_of AS TIMESTAMP) AS until),
+WITH instant AS MATERIALIZED (SELECT CAST($as_of AS TIMESTAMP) AS until),
 grains(grain, step) AS (VALUES $grains),
 -- How far local time is from UTC on each UTC day: asking for the zone once a touchpoint would cost more than the counting.
 days AS (
@@ -29,7 +29,7 @@ standing AS NOT MATERIALIZED (
             AS current_rank,
         $instants
     FROM journeys CROSS JOIN instant LEFT JOIN earlier USING (journey_id)
-    WHERE started_at <= until
+    WHERE started_at <= until AND $limits
 ),
 entries AS NOT MATERIALIZED (
 $entries
@@ -95,7 +95,7 @@ filled AS (
         grain, dimension, group_value, period,
         $stages[from_rank] AS from_stage,
         $stages[to_rank] AS to_stage,
-        CASE WHEN unlimited THEN NULL WHEN to_rank = 2 THEN 30 WHEN to_rank = 3 THEN 90 ELSE 365 END AS window_days,
+        CASE WHEN $unlimited THEN NULL WHEN to_rank = 2 THEN 30 WHEN to_rank = 3 THEN 90 ELSE 365 END AS window_days,
         timezone('UTC', timezone('$time_zone', period + step)) AS ended_at,
         $filled,
         CASE WHEN period = period_start THEN list_aggregate(waits, 'quantile_cont', [0.5, 0.9]) END AS seconds
@@ -124,8 +124,8 @@ SELECT
     coalesce(ended_at + to_days(window_days) < until AND len($incomplete) = 0, false) AS mature,
     $incomplete AS incomplete_sources,
     target,
-    CASE WHEN unlimited THEN '$options_unlimited' ELSE '$options' END AS options,
-    CASE WHEN unlimited THEN '$definition_unlimited' ELSE '$definition' END AS definition,
+    CASE WHEN $unlimited THEN '$options_unlimited' ELSE '$options' END AS options,
+    CASE WHEN $unlimited THEN '$definition_unlimited' ELSE '$definition' END AS definition,
     from_stage,
     to_stage,
     window_days::BIGINT AS window_days,
@@ -144,7 +144,7 @@ LEFT JOIN targets
     AND row = CASE WHEN dimension = 'total' THEN 'total' ELSE dimension || '=' || group_value END
     AND target_period = CASE grain
         WHEN 'day' THEN strftime(period, '%Y-%m-%d')
-        WHEN 'week' THEN strftime(period, '%G-W%V')
+        WHEN 'week' THEN strftime($week_name, '%G-W%V')
         WHEN 'month' THEN strftime(period, '%Y-%m')
         WHEN 'quarter' THEN strftime(period, '%Y-Q') || quarter(period)
         ELSE strftime(period, '%Y')

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from parcours.kpis import stage_conversion
 from parcours.kpis.figures import TOTAL, Setting
 from parcours.kpis.scope import Scope
-from parcours.kpis.stage_conversion import DIMENSIONS
 from parcours.schemas.config import STAGES
 from parcours.schemas.figure import GRAINS, Figure, Words
 from parcours.schemas.literal import literal
@@ -19,7 +19,7 @@ RECORD = Figure(
     unit="share",
     numerator="of those, journeys that entered the later stage afterwards and within its window",
     denominator="journeys that entered the one stage in the period",
-    dimensions=tuple(name for name in DIMENSIONS if name not in TOTAL),
+    dimensions=tuple(name for name in stage_conversion.DIMENSIONS if name not in TOTAL),
     label=Words(en="Conversion from stage to stage", fr="Taux de passage d'une étape à l'autre"),
     explanation=Words(
         en="Of the journeys that entered one stage in the period, the share that entered a later one within "
@@ -56,19 +56,41 @@ def query(
     grains: Sequence[str] = GRAINS,
     sets: Sequence[tuple[str, ...]] | None = None,
 ) -> str:
-    """Return the SELECT of the rows, of the macro that every store has.
+    """Return the SELECT of the rows.
 
     Args:
         name: whatever.
         figure: the record.
-        scope: the instant; it is not limited.
-        setting: whatever.
+        scope: the instant, and to what journeys are limited.
+        setting: what it is computed with.
         grains: which periods.
         sets: what the rows are cut by, one name each.
     """
     cut_by = sets or [TOTAL, *((name,) for name in figure.dimensions)]
     named = ", ".join(f"[{', '.join(map(literal, names))}]" for names in cut_by)
-    return (
-        f"FROM kpi_{NAME}_at({scope.as_of}) "
-        f"WHERE grain IN ({', '.join(map(literal, grains))}) AND dimensions IN ({named})"
+    rows = stage_conversion.query(
+        setting.kpi,
+        setting.expected,
+        as_of=scope.as_of,
+        unlimited="false",
+        limits=_limits(scope),
+        asked={key: value for key, value in (("where", scope.where), ("segment", scope.segment)) if value},
     )
+    return f"FROM ({rows}) WHERE grain IN ({', '.join(map(literal, grains))}) AND dimensions IN ({named})"
+
+
+def _limits(scope: Scope) -> str:
+    """Return which journeys count: of the persons of a segment, with a touchpoint for which where is true."""
+    limits = []
+    if scope.segment:
+        limits.append(
+            f"profile_id IN (SELECT profile_id FROM segment_members_at({scope.as_of}) "
+            f"WHERE segment = {literal(scope.segment)})"
+        )
+    if scope.where:
+        limits.append(
+            "journeys.journey_id IN (SELECT journey_id FROM journey_steps WHERE event_id IN ("
+            f"SELECT event_id FROM touchpoints WHERE occurred_at <= CAST({scope.as_of} AS TIMESTAMP) "
+            f"AND ({scope.where})))"
+        )
+    return " AND ".join(limits) or "true"

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from parcours.kpis import stages
 from parcours.kpis.catalogue import figures
-from parcours.kpis.figures import COLUMNS, Setting, input_relation, lacking
+from parcours.kpis.figures import Setting, input_relation, lacking
 from parcours.kpis.scope import Scope
-from parcours.kpis.shapes import COMMON, shape_of
+from parcours.kpis.shapes import shape_of
 from parcours.schemas.config import Config
 from parcours.schemas.figure import INPUTS, Figure
 from parcours.schemas.literal import literal
@@ -59,8 +59,7 @@ def create_statements(config: Config) -> list[str]:
     """Return the SQL that makes, or makes anew, the relations of the figures that ``[kpi] figures`` names.
 
     ``kpi_NAME_at(as_of)`` has the figure's rows, counting what occurred up to ``as_of`` (UTC), and
-    ``kpi_NAME`` those at ``default_as_of()``; ``kpi_catalogue`` says which figures there are, and
-    ``kpi_latest`` has the totals of each one's last mature month.
+    ``kpi_NAME`` those at ``default_as_of()``; ``kpi_catalogue`` says which figures there are.
     """
     setting = setting_of(config)
     named = all_figures(config.figure)
@@ -73,12 +72,7 @@ def create_statements(config: Config) -> list[str]:
     statements = [
         statement for name, figure in shown.items() for statement in _relations(name, figure, setting)
     ]
-    monthly = {
-        name: figure
-        for name, figure in shown.items()
-        if "month" in figure.grains and shape_of(figure) is COMMON
-    }
-    return [*statements, *_catalogue(named, setting), *(_latest(monthly) if monthly else ())]
+    return [*statements, *_catalogue(named, setting)]
 
 
 def _relations(name: str, figure: Figure, setting: Setting) -> Iterator[str]:
@@ -139,23 +133,3 @@ def _entry(name: str, figure: Figure, setting: Setting) -> str:
 def _list(texts: Iterable[str]) -> str:
     items = ", ".join(map(literal, texts))
     return f"[{items}]::VARCHAR[]"
-
-
-def _latest(named: Mapping[str, Figure]) -> Iterator[str]:
-    numbers = {
-        "numerator": "numerator::DOUBLE AS numerator",
-        "denominator": "denominator::DOUBLE AS denominator",
-    }
-    columns = ", ".join(numbers.get(column, column) for column in COLUMNS)
-    totals = "\nUNION ALL\n".join(
-        f"SELECT {columns} FROM kpi_{name} WHERE grain = 'month' AND mature "
-        f"AND dimensions = {_list(figure.always or ('total',))}"
-        for name, figure in named.items()
-    )
-    yield (
-        f"CREATE OR REPLACE VIEW kpi_latest AS\nFROM (\n{totals}\n)\n"
-        "QUALIFY period_start = max(period_start) OVER (PARTITION BY kpi)"
-    )
-    yield "COMMENT ON VIEW kpi_latest IS 'The totals of each figure''s last mature month.'"
-    for column, text in COLUMNS.items():
-        yield f"COMMENT ON COLUMN kpi_latest.{column} IS {literal(text)}"

@@ -31,7 +31,7 @@ _SECTIONS = (
                           "ref_indicators", "ref_targets", "ref_spend_now", "ref_events_held_now",
                           "ref_indicators_now", "ref_targets_now")),
     ("Figures", ("kpi_stage_conversion", "kpi_stage_conversion_at", "kpi_csat", "kpi_csat_at",
-                 "kpi_experiment_lift", "kpi_experiment_lift_at", "kpi_catalogue", "kpi_latest")),
+                 "kpi_experiment_lift", "kpi_experiment_lift_at", "kpi_catalogue")),
     ("Segments", ("segment_members_now", "segment_members_at", "segment_moves", "segment_history_at",
                   "value_cells_now", "value_cells_at", "value_cell_moves", "profile_facts_at",
                   "contract_facts_at", "journey_facts_at", "quote_facts_at", "case_facts_at", "opted_out",

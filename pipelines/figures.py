@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
@@ -12,7 +12,8 @@ from pydantic import BaseModel
 
 from parcours.kpis.ask import Answer
 from parcours.kpis.figures import Setting
-from parcours.kpis.views import all_figures
+from parcours.kpis.views import all_figures, setting_of
+from parcours.pipelines.segments import make_temporary
 from parcours.pipelines.store import Store
 from parcours.schemas.config import Config, Experiment, Kpi
 from parcours.schemas.figure import Figure
@@ -48,21 +49,28 @@ def kept_in(store: Store, config: Config | None) -> Figures:
 
     Args:
         store: one that a run has written to; of an empty one, the catalogue with defaults.
-        config: whose ``[kpi]``, ``[experiment]`` and ``[figure]`` count instead of those that the store's
-            were made with. Segments are always the store's: its macros say who is in them.
+        config: whose figures, segments and options count instead of those that the store's were made with;
+            its facts, segments and cells are made for this connection. Roles and sources are the store's.
     """
     kept = json.loads(store.meta(META) or "{}")
+    roles, expected = frozenset(kept.get("roles", ())), tuple(kept.get("expected", ()))
+    if config is not None:
+        make_temporary(store.connection, config)
+        return Figures(
+            all_figures(config.figure), replace(setting_of(config), roles=roles, expected=expected)
+        )
     own = {name: Figure.model_validate(record) for name, record in kept.get("figure", {}).items()}
-    tests = {name: Experiment.model_validate(each) for name, each in kept.get("experiment", {}).items()}
     return Figures(
-        all_figures(own if config is None else config.figure),
+        all_figures(own),
         Setting(
-            kpi=Kpi.model_validate(kept.get("kpi", {})) if config is None else config.kpi,
-            roles=frozenset(kept.get("roles", ())),
-            expected=tuple(kept.get("expected", ())),
+            kpi=Kpi.model_validate(kept.get("kpi", {})),
+            roles=roles,
+            expected=expected,
             segment={name: Segment.model_validate(each) for name, each in kept.get("segment", {}).items()},
             value_cells=ValueCells.model_validate(cells) if (cells := kept.get("value_cells")) else None,
-            experiment=tests if config is None else config.experiment,
+            experiment={
+                name: Experiment.model_validate(each) for name, each in kept.get("experiment", {}).items()
+            },
         ),
     )
 

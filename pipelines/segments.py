@@ -24,10 +24,15 @@ def open_with_segments(config: Config) -> Iterator[duckdb.DuckDBPyConnection]:
         StoreHeldError: another process holds it.
     """
     with Store(config.store.path, memory_limit=config.store.memory_limit, read_only=True) as store:
-        for statement in segments.create_statements(config):
-            if _MADE in statement:
-                store.connection.execute(statement.replace(_MADE, "CREATE OR REPLACE TEMP MACRO", 1))
+        make_temporary(store.connection, config)
         yield store.connection
+
+
+def make_temporary(connection: duckdb.DuckDBPyConnection, config: Config) -> None:
+    """Make the facts, segments and cells of a config for one connection, in place of the store's."""
+    for statement in segments.create_statements(config):
+        if _MADE in statement:
+            connection.execute(statement.replace(_MADE, "CREATE OR REPLACE TEMP MACRO", 1))
 
 
 def default_instant(connection: duckdb.DuckDBPyConnection) -> datetime | None:

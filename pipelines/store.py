@@ -145,8 +145,8 @@ class Store:
 
     def meta(self, key: str) -> str | None:
         """Return one of the store's own notes."""
-        row = self.connection.execute("SELECT value FROM internal.meta WHERE key = ?", [key]).fetchone()
-        return str(row[0]) if row else None
+        rows = self.connection.execute("SELECT value FROM internal.meta WHERE key = ?", [key]).fetchall()
+        return str(rows[0][0]) if rows else None
 
     def set_meta(self, key: str, value: str) -> None:
         """Replace one of the store's own notes, inside the caller's transaction."""

@@ -86,7 +86,7 @@ class Figure(BaseModel):
     parts: bool = Field(default=True, description="each row is in one group alone, so that groups add up")
     window: str = Field(
         default="0 days",
-        pattern=r"^\d+ (hours|days|months|years)$",
+        pattern=r"^\d{1,4} (hours|days|months|years)$",
         description="how long after a period its rows may still change",
     )
     needs: tuple[str, ...] = Field(
@@ -115,6 +115,9 @@ class Figure(BaseModel):
         if self.kind == "lift" and (self.always[:1] != ("experiment",) or len(self.always) < 2):
             problems.append('a lift is always cut by "experiment" first and by what is compared last')
         allowed = (*INPUTS, *(f"config:{name}" for name in CONFIGURED))
+        names = (*self.dimensions, *self.numerator_dimensions, *self.always)
+        if len(set(names)) < len(names) or "total" in names:
+            problems.append("each dimension is named once, and none is called total")
         for need in self.needs:
             if need not in allowed and not need.startswith(("role:", "option:")):
                 problems.append(

@@ -32,6 +32,7 @@ class FigureStore:
 
     def __init__(self, options: Options, **kpi: Any) -> None:
         self._loader = Loader()
+        self.connection = self._loader.connection
         self._options = options
         config = config_of(options)
         self._setting = setting_of(Config.model_validate({**config.model_dump(), "kpi": kpi}))
@@ -81,7 +82,7 @@ class FigureStore:
             grains=[grain],
             sets=[(cut,)],
         )
-        result = self._loader.connection.execute(f"FROM ({asked}) ORDER BY period_start, dimension_values")
+        result = self.connection.execute(f"FROM ({asked}) ORDER BY period_start, dimension_values")
         names = [column[0] for column in result.description]
         return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import nullcontext
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import click
 
 from parcours.pipelines.cli.exits import Session
+from parcours.pipelines.cli.instants import AS_OF, read_instant
 from parcours.pipelines.cli.options import config_options, read
 from parcours.pipelines.cli.render import print_table
 from parcours.pipelines.cli.root import SuggestingGroup, parcours_command
@@ -161,16 +162,13 @@ parcours kpi run contract_churn --segment professionals --as-of 2026-06-30
     "--by", "by", multiple=True, metavar="NAME[,NAME]", default=("total",), show_default=True,
     help="What the rows are cut by; names with commas are crossed. Repeatable.",
 )  # fmt: skip
-@click.option(
-    "--as-of",
-    "as_of",
-    metavar="TIME",
-    help="Count what had occurred by then, UTC. Default: the newest event.",
-)
+@click.option("--as-of", "as_of", metavar="TIME", help=AS_OF)
 @click.option(
     "--where", metavar="SQL", help="Count only touchpoints for which this is true, and what they began."
 )
-@click.option("--segment", metavar="NAME", help="Count only persons of this segment.")
+@click.option(
+    "--segment", metavar="NAME", help="Count only persons who are in it at --as-of, in all periods."
+)
 @click.option(
     "--format", "format_", type=click.Choice(("table", "csv", "json", "parquet")), default="table",
     show_default=True, help="csv with --lang fr is as Excel in French opens it.",
@@ -203,9 +201,15 @@ def run(
     """
     session.json = format_ == "json"
     if bool(names) == all_:
-        raise click.UsageError("name the figures, or say --all")
+        raise click.UsageError(
+            "name the figures, or say --all" if not all_ else "name figures or say --all, not both"
+        )
     if format_ == "parquet" and out is None:
         raise click.UsageError("parquet is written to a file: say --out PATH")
+    if out is not None and format_ == "table":
+        raise click.UsageError("--out writes a file: say --format csv, json or parquet")
+    if out is not None and not Path(out).absolute().parent.is_dir():
+        raise click.UsageError(f'there is no folder "{Path(out).parent}" to write to')
     loaded = read(session, config_files, database, with_sources=False)
 
     from parcours.kpis.ask import AskError, Question, ask, dimensions_of  # noqa: PLC0415, loads DuckDB
@@ -215,7 +219,7 @@ def run(
     question = Question(
         grains=tuple(dict.fromkeys(grains)),
         by=tuple(dict.fromkeys(tuple(name.strip() for name in names.split(",")) for names in by)),
-        as_of=_time(as_of),
+        as_of=None if as_of is None else read_instant(as_of, ZoneInfo(loaded.config.kpi.time_zone)),
         where=where,
         segment=segment,
     )
@@ -278,7 +282,7 @@ def _check_asked(
         if answer.left_out and not all_:
             figure = named[name]
             raise click.UsageError(
-                f"{name} has no {' and no '.join(answer.left_out)}; it has the grains "
+                f"{name} has no rows {' and none '.join(answer.left_out)}; it has the grains "
                 f"{', '.join(figure.grains)}, and may be cut by "
                 f"{', '.join(('total', *figure.dimensions, *figure.numerator_dimensions))}"
             )
@@ -356,15 +360,6 @@ def _has_config(config_files: tuple[str, ...]) -> bool:
     return bool(config_files) or Path("parcours.toml").exists()
 
 
-def _time(text: str | None) -> datetime | None:
-    try:
-        return None if text is None else datetime.fromisoformat(text)
-    except ValueError as error:
-        raise click.BadParameter(
-            f'"{text}" is not a time: write one such as 2026-06-30 or 2026-06-30T18:00', param_hint="--as-of"
-        ) from error
-
-
 def _write(
     rows: pa.Table,
     found: Mapping[str, Answer],
@@ -402,6 +397,10 @@ def _write(
 
 def _print(rows: pa.Table, shown: Sequence[str]) -> None:
     """Show the columns that people compare, and after the period what the rows are cut by; files have all."""
+    if not rows.num_rows:
+        return
+    if any(target is not None for target in rows["target"].to_pylist()):
+        shown = (*shown, "target")
     after = shown.index("period_start") + 1
     cut = any(row != ["total"] for row in rows["dimensions"].to_pylist())
     print_table(

@@ -116,6 +116,41 @@ def test_names_with_commas_are_crossed_and_repeated_ones_are_not(parcours, folde
     assert {("channel", "currency"), ("product", "currency")} == {tuple(row["dimensions"]) for row in apart}
 
 
+def test_what_cuts_every_row_is_named_once(parcours, folder):
+    """Currency is there unasked; total beside another name means nothing."""
+    for by in ("currency", "total,currency", "total"):
+        rows = rows_of(parcours, folder, "revenue", "--by", by, "--grain", "year")
+        assert {("currency",)} == {tuple(row["dimensions"]) for row in rows}
+
+
+def test_segments_and_zone_are_the_config_s(parcours, folder, tmp_path):
+    """What was edited since the last run counts at once: a segment, the zone that days begin in."""
+    edited = CONFIG.replace("segment.buyers", "segment.new").replace(
+        "[kpi]", f"[store]\npath = '{folder}/parcours.duckdb'\n\n[kpi]\ntime_zone = 'Pacific/Kiritimati'"
+    )
+    (tmp_path / "parcours.toml").write_text(edited, "utf-8")
+    rows = rows_of(parcours, tmp_path, "by_phone", "--grain", "day", "--segment", "new")
+    assert ("2026-01-02", 1) == (rows[0]["period_start"], rows[0]["denominator"])
+    assert "2026-03-03" == rows[-1]["period_start"]  # ten in the morning of the second, UTC
+    rows = rows_of(parcours, tmp_path, "stage_conversion", "--grain", "day")
+    assert {"Pacific/Kiritimati"} == {json.loads(row["options"])["time_zone"] for row in rows}
+
+
+def test_one_s_own_figure_that_fails_on_data_is_named_and_left_out(parcours, folder, tmp_path):
+    """The others answer; asked for alone it is a clear error. A dollar is written twice."""
+    edited = CONFIG.replace(
+        "channel = 'phone' AS numerator", "channel::INTEGER = 1 AND '$$5' <> '' AS numerator"
+    )
+    edited = edited.replace("[kpi]", f"[store]\npath = '{folder}/parcours.duckdb'\n\n[kpi]")
+    (tmp_path / "parcours.toml").write_text(edited, "utf-8")
+    ran = parcours("kpi", "run", "by_phone", cwd=tmp_path)
+    assert ran.code == 2
+    assert "by_phone cannot be computed: Conversion Error: Could not convert string" in ran.err
+    ran = parcours("kpi", "run", "--all", "--format", "json", cwd=tmp_path)
+    assert ran.code == 0
+    assert "left out: by_phone cannot be computed" in ran.err
+
+
 @pytest.mark.parametrize(
     ("limit", "value"),
     [
@@ -166,8 +201,11 @@ def test_a_figure_that_lacks_an_input_says_so(parcours, folder):
         (("revenu",), 'there is no figure "revenu"; did you mean "revenue"?'),
         (("revenue", "--grain", "moth"), 'there is no grain "moth"; did you mean "month"?'),
         (("revenue", "--by", "chanel"), 'no figure is cut by "chanel"; did you mean "channel"?'),
-        (("csat", "--by", "currency"), "csat has no by currency; it has the grains day"),
-        (("tenure", "--grain", "day"), "tenure has no grain day; it has the grains month, quarter, year"),
+        (("csat", "--by", "currency"), "csat has no rows by currency; it has the grains day"),
+        (
+            ("tenure", "--grain", "day"),
+            "tenure has no rows by the day; it has the grains month, quarter, year",
+        ),
         (
             ("revenue", "--where", "chanel = 'web'"),
             '"chanel" is no column of touchpoints; did you mean "channel"?',
@@ -179,6 +217,14 @@ def test_a_figure_that_lacks_an_input_says_so(parcours, folder):
             "counts what names no person: segment cannot limit it",
         ),
         (("revenue", "--as-of", "tomorrow"), '"tomorrow"'),
+        (("revenue", "--as-of", "0001-01-01T00:00+05:00"), '"0001-01-01T00:00+05:00" is no time'),
+        (
+            ("revenue", "--where", "occurred_at + to_years(CAST(value AS INTEGER) * 9999) > occurred_at"),
+            "cannot be computed",
+        ),
+        (("revenue", "--out", "x.csv"), "say --format csv, json or parquet"),
+        (("revenue", "--format", "csv", "--out", "nowhere/x.csv"), 'there is no folder "nowhere"'),
+        (("revenue", "--all"), "name figures or say --all, not both"),
         ((), "name the figures, or say --all"),
         (("revenue", "--format", "parquet"), "say --out PATH"),
     ],
@@ -204,7 +250,7 @@ def test_french_excel_opens_the_csv(parcours, folder, tmp_path):
     rows = list(csv.DictReader(raw.decode("utf-8-sig").splitlines(), delimiter=";"))
     by_product = {row["valeurs"]: row for row in rows}
     formula = by_product["'=1+1 | EUR"]
-    assert ("Chiffre d'affaires", "montant", "année", "01/01/2026", "1234,5", "oui", "non") == tuple(
+    assert ("Ventes hors cotisations", "montant", "année", "01/01/2026", "1234,5", "oui", "non") == tuple(
         formula[name]
         for name in ("libellé", "unité", "maille", "début de période", "valeur", "additif", "période aboutie")
     )

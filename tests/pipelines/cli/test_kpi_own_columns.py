@@ -114,9 +114,11 @@ def test_stage_conversion_is_asked_as_other_figures_are(parcours, folder):
     ("arguments", "said"),
     [
         (("experiment_lift", "stage_conversion"), "have different columns: run them one by one"),
-        (("stage_conversion", "--segment", "buyers"), "segment cannot limit it"),
-        (("stage_conversion", "--by", "channel,source"), "stage_conversion has no by channel, source"),
-        (("experiment_lift", "--by", "channel"), "experiment_lift has no by channel; it has the grains all"),
+        (("stage_conversion", "--by", "channel,source"), "stage_conversion has no rows by channel, source"),
+        (
+            ("experiment_lift", "--by", "channel"),
+            "experiment_lift has no rows by channel; it has the grains all",
+        ),
     ],
 )
 def test_what_they_cannot_be_asked_is_refused(parcours, folder, arguments, said):
