@@ -130,7 +130,11 @@ def _cell(value: Any, language: Language) -> str:
         case int() | float() | Decimal():
             text = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
             return text.replace(".", ",") if language == "fr" else text
-    text = str(value)
+    return disarmed(str(value))
+
+
+def disarmed(text: str) -> str:
+    """Put an apostrophe before what a spreadsheet would take for a formula."""
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 

@@ -103,7 +103,7 @@ parcours audience complaint_near_deadline --as-of 2026-03-31 --json | jq .left_o
     show_default=True,
     help="csv with --lang fr is as Excel in French opens it.",
 )
-@click.option("--out", metavar="PATH", help="Write to this file instead of standard output.")
+@click.option("--out", metavar="FILE", help="Write to this file instead of standard output.")
 @config_options
 @click.pass_obj
 def show_(
@@ -127,6 +127,8 @@ def show_(
     """
     format_ = "json" if as_json else format_
     session.json = format_ == "json"
+    if out is not None:
+        _check_out(out, format_)
     config = read(session, config_files, database, with_sources=False).config
     zone = ZoneInfo(config.kpi.time_zone)
 
@@ -154,15 +156,15 @@ def show_(
             out,
         )
     elif format_ == "csv":
-        with _opened(out, language) as file:
+        with _opened(out) as file:
             _write_csv(found, file, language)
-    elif out is not None:
-        raise click.UsageError("a table is for the terminal: --out goes with --format csv or json")
     else:
         print_table(
             ["profile_id", "customer_ids", "reason"],
             [[each.profile_id, ", ".join(each.customer_ids), each.reason] for each in found.people],
         )
+    if out is not None:
+        session.say(f"wrote {len(found.people):,} rows to {out}")
     left_out = ", ".join(f"{count:,} {_CAUSES[cause]}" for cause, count in found.left_out.items())
     session.say(
         f"{len(found.people):,} in {show(name)} as of {local(until, zone) or 'no touchpoint'}; "
@@ -173,11 +175,23 @@ def show_(
 _CAUSES = {"consent": "without consent", "suppressed": "opted out", "contacted": "contacted lately"}
 
 
-def _opened(out: str | None, language: Language) -> Any:
-    if out is None:
-        return nullcontext(sys.stdout)
-    # Excel takes a CSV without a byte order mark for one in the machine's old code page
-    return Path(out).open("w", encoding="utf-8-sig" if language == "fr" else "utf-8", newline="")
+def _check_out(out: str, format_: str) -> None:
+    """Refuse, before anything is computed, a file that could not be written.
+
+    Raises:
+        UsageError: a table is asked for, or there is no such folder.
+    """
+    if format_ == "table":
+        raise click.UsageError("a table is for the terminal: --out goes with --format csv or json")
+    folder = Path(out).parent
+    if not folder.is_dir():
+        raise click.UsageError(f"--out: there is no folder {folder}")
+    if Path(out).is_dir():
+        raise click.UsageError(f"--out: {out} is a folder: name a file in it")
+
+
+def _opened(out: str | None) -> Any:
+    return nullcontext(sys.stdout) if out is None else Path(out).open("w", encoding="utf-8", newline="")
 
 
 def _write_json(entry: dict[str, Any], out: str | None) -> None:
@@ -195,14 +209,19 @@ _HEADINGS = {
 
 
 def _write_csv(found: Listed, file: IO[str], language: Language) -> None:
-    """Write a row a person; several customer ids stand as a JSON array, for an id may hold anything."""
+    """Write a row a person, as spreadsheets of the language open it.
+
+    A text that a spreadsheet would take for a formula has an apostrophe before it, ids too.
+    """
+    from parcours.pipelines.figure_files import disarmed  # noqa: PLC0415, loads pyarrow
+
+    if language == "fr":
+        file.write("\ufeff")  # Excel takes a CSV without it for one in the machine's old code page
     writer = csv.writer(file, delimiter=";" if language == "fr" else ",", lineterminator="\r\n")
     writer.writerow(_HEADINGS[language])
     for each in found.people:
-        ids = each.customer_ids
-        writer.writerow(
-            [each.profile_id, ids[0] if len(ids) == 1 else json.dumps(ids, ensure_ascii=False), each.reason]
-        )
+        cells = (each.profile_id, " | ".join(each.customer_ids), each.reason)
+        writer.writerow([disarmed(cell) for cell in cells])
 
 
 def _decide(

@@ -1,12 +1,15 @@
 """``parcours segment`` and ``parcours audience``: who is in, who came and went, who is left out."""
 
 import csv
+import io
 import json
 import shutil
 
 import duckdb
 import pytest
 
+from parcours.kpis.audiences import Listed, Person
+from parcours.pipelines.cli import audience
 from parcours.pipelines.config import load_config
 from parcours.pipelines.store import Store
 from stores import load
@@ -128,6 +131,8 @@ def test_what_is_not_there_is_named(ask):
         (("audience", "quote_unboud"), 'did you mean "quote_unbound"?'),
         (("segment", "show", "quoted", "--as-of", "soon"), '"soon" is no time'),
         (("audience", "thanks", "--out", "x"), "a table is for the terminal"),
+        (("audience", "thanks", "--format", "csv", "--out", "no/x.csv"), "there is no folder no"),
+        (("audience", "thanks", "--json", "--out", "."), ". is a folder"),
     ):
         ran = ask(*arguments)
         assert 2 == ran.code
@@ -183,12 +188,33 @@ def test_an_audience_says_why_and_who_is_left_out(ask):
 def test_an_audience_as_a_file(ask, tmp_path):
     """In French as Excel there opens it: semicolons, a byte order mark, days as there."""
     out = tmp_path / "thanks.csv"
-    assert 0 == ask("audience", "thanks", "--lang", "fr", "--format", "csv", "--out", out).code
+    ran = ask("audience", "thanks", "--lang", "fr", "--format", "csv", "--out", out)
+    assert 0 == ran.code
+    assert f"wrote 2 rows to {out}\n" in ran.err
     assert out.read_bytes().startswith(b"\xef\xbb\xbf")
     with out.open(encoding="utf-8-sig", newline="") as file:
         rows = [*csv.reader(file, delimiter=";")]
     assert ["personne", "identifiants_client", "motif"] == rows[0]
     assert ["ada", "ada", "venu 2 fois depuis le 02/01/2026"] == rows[1]
+    printed = ask("audience", "thanks", "--lang", "fr", "--format", "csv").out
+    assert printed.startswith("\ufeffpersonne;")
+    assert ask("audience", "thanks", "--format", "csv").out.startswith("profile_id,")
+
+
+def test_a_file_holds_no_formula():
+    """Reasons and ids come from anywhere: an apostrophe stands before what a spreadsheet would compute."""
+    people = [
+        Person("=dan", ["=dan"], [], "@sum"),
+        Person("ada", ["ada", "+ann"], [], "came; =1"),
+        Person("anon:d", [], [], "\tcame"),
+    ]
+    file = io.StringIO(newline="")
+    audience._write_csv(Listed(people, {}), file, "en")
+    assert [
+        ["'=dan", "'=dan", "'@sum"],
+        ["ada", "ada | +ann", "came; =1"],
+        ["anon:d", "", "'\tcame"],
+    ] == [*csv.reader(io.StringIO(file.getvalue(), newline=""))][1:]
 
 
 def test_opting_out_and_in_again(parcours, made, tmp_path):
