@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from parcours.kpis.funnel.chains import WORD, Array, Lanes
+from parcours.kpis.funnel.options import FunnelError
 from parcours.kpis.funnel.steps import Step
 from parcours.schemas.config import STAGES
 from parcours.schemas.literal import literal
@@ -68,10 +69,11 @@ def read_times(connection: duckdb.DuckDBPyConnection, question: Question) -> tup
     """
     _, fits = _fits(question.steps)
     fitting = " OR ".join(step.condition for step in question.steps)
-    table = connection.sql(
+    table = _computed(
+        connection,
         f"SELECT hash({question.unit}) AS unit, epoch_us(occurred_at) AS us, {fits[0]} "
-        f"FROM {_source(question)} WHERE {fitting}"
-    ).to_arrow_table()
+        f"FROM {_source(question)} WHERE {fitting}",
+    )
     return table["unit"].to_numpy(), table["us"].to_numpy(), table["fits_0"].to_numpy()
 
 
@@ -84,14 +86,15 @@ def read(connection: duckdb.DuckDBPyConnection, question: Question) -> Events:
         if "stage" in question.columns
         else "0"
     )
-    table = connection.sql(
+    table = _computed(
+        connection,
         "SELECT * EXCLUDE (stage_rank) FROM ("
         f"SELECT {question.unit}::VARCHAR AS unit_id, profile_id, event_id, epoch_us(occurred_at) AS us, "
         f"{rank} AS stage_rank, {', '.join(fits)}, coalesce({excludes}, false) AS excludes, "
         f"{_text(question.hold)} AS held, {_text(question.value)} AS group_value FROM {_source(question)}) "
         f"WHERE {'true' if question.every_event else f'excludes OR {_any(names)}'} "
-        "ORDER BY unit_id, us, stage_rank, event_id"
-    ).to_arrow_table()
+        "ORDER BY unit_id, us, stage_rank, event_id",
+    )
     units = table["unit_id"].combine_chunks()
     key = np.zeros(len(units), np.int64)
     if len(units):
@@ -108,6 +111,19 @@ def read(connection: duckdb.DuckDBPyConnection, question: Question) -> Events:
         hold,
         table.select(["unit_id", "profile_id", "event_id", "group_value"]),
     )
+
+
+def _computed(connection: duckdb.DuckDBPyConnection, query: str) -> pa.Table:
+    """Return what a query finds.
+
+    Raises:
+        FunnelError: a condition fails on the values of some touchpoint; nothing else in these queries can.
+    """
+    try:
+        return connection.sql(query).to_arrow_table()
+    except (duckdb.DataError, duckdb.InvalidInputException) as error:
+        said = str(error).splitlines()[0]
+        raise FunnelError(f"the condition cannot be computed for some touchpoint: {said}") from error
 
 
 def _lanes(key: Array, table: pa.Table, names: Sequence[str]) -> Lanes:

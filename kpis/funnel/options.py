@@ -15,6 +15,10 @@ ENTRIES = ("best", "latest", "first", "every")
 COUNTS = {"profiles": "profile_id", "journeys": "journey_id", "visits": "visit_id"}
 """What is counted, and the column that names one of it: a funnel's unit."""
 
+_PEOPLE = dict.fromkeys(("person", "persons", "people", "customer", "customers"), "profiles")
+_MEANT = {**_PEOPLE, "session": "visits", "sessions": "visits"}
+"""What is counted, by words that are spelled otherwise."""
+
 Span = str | timedelta | None
 
 
@@ -88,7 +92,9 @@ def word(option: str, given: object, allowed: Iterable[str]) -> str:
     """
     words = list(allowed)
     if given not in words:
-        raise FunnelError(f'{option} = "{given}" is none of {", ".join(words)}{near(str(given), words)}')
+        meant = _MEANT.get(str(given).lower())
+        hint = f'; did you mean "{meant}"?' if meant in words else near(str(given), words)
+        raise FunnelError(f'{option} = "{given}" is none of {", ".join(words)}{hint}')
     return str(given)
 
 

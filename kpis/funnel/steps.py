@@ -99,6 +99,9 @@ def _resolve(connection: duckdb.DuckDBPyConnection, name: str, columns: Mapping[
             return Step(name, kind, condition)
     if len(kinds) > 1 and (_COMPARES.search(name) or columns.get(name) == "BOOLEAN"):
         return Step(name, "condition", condition_of(name, columns, what))
+    channel = f"channel = {literal(name)}"
+    if "channel" in columns and _occurs(connection, channel):
+        raise FunnelError(f'{what} "{name}" is a channel: write {channel}')
     listed = [
         f"{kind}:{word}" if len(kinds) == 1 else word
         for kind, word in _words(connection, columns)

@@ -79,6 +79,8 @@ def command(
     with 4.
     """
     session.json = as_json
+    if window is not None and funnel is None:
+        raise click.UsageError("--window goes with --funnel: it says how long an attempt goes on")
     config = read(session, config_files, database, with_sources=False).config
     zone = ZoneInfo(config.kpi.time_zone)
 
@@ -96,7 +98,7 @@ def command(
         kept = store.meta("ladder")  # the rung is by it, until a run makes the views anew
         ladder = json.loads(kept) if kept else config.ladder
         story = tell_story(store.connection, profile, until, ladder, newest=newest)
-        tried = _funnel(store, profile, until, funnel, window) if story and funnel else None
+        tried = _funnel(store, profile, until, funnel, window) if story and funnel is not None else None
     if story is None:
         raise click.ClickException(
             f'"{profile}" has no touchpoint until {local(until, zone) or "the last run"}'
@@ -119,7 +121,13 @@ def _funnel(store: Store, profile: str, until: datetime, steps: str, window: str
     from parcours.schemas.literal import literal  # noqa: PLC0415
 
     found = ask(
-        store, steps, window=window, where=f"profile_id = {literal(profile)}", as_of=until, people=True
+        store,
+        steps,
+        option="--funnel",
+        window=window,
+        where=f"profile_id = {literal(profile)}",
+        as_of=until,
+        people=True,
     )
     best = found.people.to_pylist() if found.people is not None else []
     matched = [event for attempt in best for event in attempt["event_ids"]]

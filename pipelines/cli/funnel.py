@@ -140,8 +140,17 @@ def command(
         _print(session, found)
 
 
-def ask(store: Store, steps: str, *, step_window: str | None = None, **options: Any) -> FunnelResult:
+def ask(
+    store: Store, steps: str, *, option: str = "--steps", step_window: str | None = None, **options: Any
+) -> FunnelResult:
     """Compute a funnel from options as they are written on the command line.
+
+    Args:
+        store: an open one.
+        steps: the list of steps.
+        option: the option that it was given by.
+        step_window: one time, or a list of them.
+        options: the others, as ``parcours.kpis.funnel`` takes them.
 
     Raises:
         click.UsageError: one of them is wrong.
@@ -149,11 +158,16 @@ def ask(store: Store, steps: str, *, step_window: str | None = None, **options: 
     from parcours.kpis.funnel import FunnelError, funnel  # noqa: PLC0415, loads DuckDB
     from parcours.kpis.funnel.steps import split  # noqa: PLC0415
 
+    names = split(steps)
+    if not all(names):
+        raise click.UsageError(
+            f"a funnel needs steps, each with a name: write {option} quote_created,purchase"
+        )
     spans = (
         [span or None for span in split(step_window)] if step_window and "," in step_window else step_window
     )
     try:
-        return funnel(store.connection, steps=split(steps), step_window=spans, **options)
+        return funnel(store.connection, steps=names, step_window=spans, **options)
     except FunnelError as error:
         raise click.UsageError(str(error)) from error
 

@@ -35,6 +35,10 @@ EVENTS = [
 ]
 
 
+TOO_FAR = "occurred_at + to_years(len(event_type)::INTEGER * 100000) > occurred_at"
+"""It can be computed of a sample, and of no touchpoint."""
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A folder with a config and its store."""
@@ -148,6 +152,14 @@ def test_a_table_for_people(parcours, folder):
         (("--steps", "viewed", "--step-window", "soon"), "step_window"),
         (("--steps", "viewed", "--order", "orderd"), 'did you mean "ordered"?'),
         (("--steps", "viewed", "--count", "people"), "none of profiles, journeys, visits"),
+        (("--steps", "viewed", "--count", "person"), 'did you mean "profiles"?'),
+        (("--steps", "viewed", "--count", "sessions"), 'did you mean "visits"?'),
+        (("--steps", "viewed", "--count", "journey"), 'did you mean "journeys"?'),
+        (("--steps", "viewed,phone"), "\"phone\" is a channel: write channel = 'phone'"),
+        (("--steps", "viewed,"), "write --steps quote_created,purchase"),
+        (("--steps", "viewed", "--where", TOO_FAR), "the condition cannot be computed for some touchpoint: "),
+        (("--steps", f"viewed,{TOO_FAR}", "--people"), "the condition cannot be computed for some touch"),
+        (("--steps", "viewed", "--exclude", "1 // (len(product) - 4) > 0"), "cannot be computed"),
         (("--steps", "viewed", "--hold", "chanel"), 'did you mean "channel"?'),
         (("--steps", "viewed", "--where", "chanel = 'web'"), 'did you mean "channel"?'),
         (("--steps", "chanel = 'web'"), 'did you mean "channel"?'),
@@ -188,6 +200,21 @@ def test_explain_shows_the_matched_chain(parcours, folder):
         found["funnel"]["reached"],
         [m["event_id"] for m in found["funnel"]["matches"]],
     )
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--window", "30d"), "--window goes with --funnel"),
+        (("--funnel", "viewed,"), "write --funnel quote_created,purchase"),
+        (("--funnel", TOO_FAR), "the condition cannot be computed for some touchpoint"),
+    ],
+)
+def test_explain_refuses_what_is_no_funnel(parcours, folder, options, said):
+    """Exit code 2, as of parcours funnel."""
+    ran = parcours("explain", "ada", *options, cwd=folder)
+    assert 2 == ran.code
+    assert said in " ".join(ran.err.split())
 
 
 def test_explain_says_that_a_funnel_was_not_begun(parcours, folder):
