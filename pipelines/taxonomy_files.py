@@ -97,16 +97,27 @@ def _read(kind: str, path: Path, said: Mapping[str, Any]) -> tuple[Entries, list
     found: Entries = {}
     mistakes: list[Mistake] = []
     try:
-        header = [name.strip() for name in next(rows, [])]
+        names = [name.strip() for name in next(rows, [])]
+        header = _without_empty_end(names, 0)
         mistakes += _wrong_header(kind, path, header)
         lines: dict[str, int] = {}
         for cells in rows if not mistakes else ():
             if any(cell.strip() for cell in cells):
                 row = [cell.strip() for cell in cells]
+                if len(row) == len(names):
+                    row = _without_empty_end(row, len(header))
                 mistakes += _add(kind, header, row, path, rows.line_num, said=said, lines=lines, found=found)
     except csv.Error as error:
         mistakes.append(Mistake(str(path), f"line {rows.line_num}", f"it is not CSV: {error}"))
     return found, mistakes
+
+
+def _without_empty_end(cells: list[str], least: int) -> list[str]:
+    """Leave out the empty cells at the end of a row: spreadsheets write columns that nobody filled."""
+    length = len(cells)
+    while length > least and not cells[length - 1]:
+        length -= 1
+    return cells[:length]
 
 
 def _delimiter(text: str) -> str:

@@ -85,6 +85,18 @@ def test_files_as_spreadsheets_write_them(write, mark):
     assert (expected.events, expected.channels) == (found.events, found.channels)
 
 
+def test_columns_that_nobody_filled_are_ignored(write):
+    """Spreadsheets write empty columns at the end; what stands in one is a mistake."""
+    expected = load_config([write(INLINE)], {}, {}).taxonomy
+    found = load_config([write(events=EVENTS.replace("\n", ",,\n"))], {}, {}).taxonomy
+    assert expected.events == found.events
+    path = write(events="event_type,stage,,\na,service,,\nb,service,,x\nc,service,\n")
+    assert {
+        ("events.csv", "line 3"): "it has 4 columns; the header has 2",
+        ("events.csv", "line 4"): "it has 3 columns; the header has 2",
+    } == {place: mistake.problem for place, mistake in mistakes(path).items()}
+
+
 def test_every_mistake_of_a_file_is_listed_by_line_and_column(write):
     """Place, value, what is allowed and the near spelling; nothing is taken from a file with mistakes."""
     path = write(
