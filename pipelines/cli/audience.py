@@ -103,7 +103,7 @@ parcours audience complaint_near_deadline --as-of 2026-03-31 --json | jq .left_o
     show_default=True,
     help="csv with --lang fr is as Excel in French opens it.",
 )
-@click.option("--out", metavar="FILE", help="Write to this file instead of standard output.")
+@click.option("--out", metavar="PATH", help="Write to this file instead of standard output.")
 @config_options
 @click.pass_obj
 def show_(
