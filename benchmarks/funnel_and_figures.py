@@ -20,8 +20,8 @@ import duckdb
 
 from parcours.kpis import catalogue, segments, views
 from parcours.kpis.ask import Question, ask
-from parcours.kpis.figures import TOTAL
 from parcours.kpis.funnel import funnel
+from parcours.kpis.placing import TOTAL
 from parcours.pipelines import runs
 from parcours.pipelines.observe import SilentObserver
 from parcours.pipelines.simulate import simulate, taxonomy

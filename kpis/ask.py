@@ -10,7 +10,8 @@ import duckdb
 import pyarrow as pa
 
 from parcours.kpis.conditions import check, columns_of
-from parcours.kpis.figures import TOTAL, Setting, input_relation, lacking
+from parcours.kpis.figures import Setting, input_relation, lacking
+from parcours.kpis.placing import TOTAL
 from parcours.kpis.scope import Scope
 from parcours.kpis.shapes import shape_of
 from parcours.schemas.figure import GRAINS, INPUTS, Figure

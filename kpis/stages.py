@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from parcours.kpis import stage_conversion
-from parcours.kpis.figures import TOTAL, Setting
+from parcours.kpis.figures import Setting
+from parcours.kpis.placing import TOTAL
 from parcours.kpis.scope import Scope
 from parcours.schemas.config import STAGES
 from parcours.schemas.figure import GRAINS, Figure, Words
