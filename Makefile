@@ -6,7 +6,8 @@ READY := $(VENV)/.ready
 DEMO := demo
 EVENTS ?= 200000
 # a file's tests share what they start; more processes than this start more brokers than they save time
-PARALLEL := -n auto --maxprocesses 4 --dist loadfile
+# in the order of files: by the number of tests, the few long ones would come last, one after the other
+PARALLEL := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-long lint format typecheck tables bench bench-slices bench-kpis services clean
