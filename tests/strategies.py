@@ -398,7 +398,11 @@ def references(draw: st.DrawFn, theme: Theme, cast: Cast) -> dict[str, list[Even
                 "effective_to": maybe,
                 "due_at": maybe,
             }
-        ).flatmap(
+        )
+        .filter(
+            lambda row: None in (ends := (row["effective_from"], row["effective_to"])) or ends[0] <= ends[1]
+        )
+        .flatmap(
             lambda row: st.sampled_from(
                 (row, row, *({**row, "annual_premium": Decimal(n), "currency": "EUR"} for n in (120, 90)))
             )
