@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import duckdb
@@ -66,7 +66,7 @@ class Answer:
 
     rows: pa.Table
     missing: tuple[str, ...] = ()
-    left_out: tuple[str, ...] = field(default=())
+    left_out: tuple[str, ...] = ()
 
 
 def ask(
@@ -99,7 +99,7 @@ def ask(
     for grain in question.grains:
         if grain not in GRAINS:
             raise AskError(f'there is no grain "{grain}"', grain, GRAINS)
-    sets, left_out = _sets_of(name, figure, question)
+    sets, left_out = _sets_of(figure, question)
     grains = [grain for grain in question.grains if grain in figure.grains or figure.grains == ("all",)]
     left_out += [f"by the {grain}" for grain in question.grains if grain not in grains]
     limits = [word for word, value in (("where", question.where), ("segment", question.segment)) if value]
@@ -135,7 +135,7 @@ def missing_of(connection: duckdb.DuckDBPyConnection, figure: Figure, setting: S
     ]
 
 
-def _sets_of(name: str, figure: Figure, question: Question) -> tuple[list[tuple[str, ...]], list[str]]:
+def _sets_of(figure: Figure, question: Question) -> tuple[list[tuple[str, ...]], list[str]]:
     """Return the row sets that the figure has, and those that it does not."""
     has = (*TOTAL, *figure.dimensions, *figure.numerator_dimensions, *figure.always)
     found, left_out = [], []

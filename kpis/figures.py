@@ -12,7 +12,17 @@ from string import Template
 from typing import Any
 
 from parcours.kpis.kinds import DENOMINATORS, VALUES, adds_up, numerator_of, sums_of
-from parcours.kpis.placing import GRAIN_ROWS, TOTAL, dated, kept, period_of, persons, summed, timing_of
+from parcours.kpis.placing import (
+    GRAIN_ROWS,
+    TOTAL,
+    dated,
+    deliveries,
+    kept,
+    period_of,
+    persons,
+    summed,
+    timing_of,
+)
 from parcours.kpis.scope import Scope
 from parcours.schemas.config import Experiment, Kpi
 from parcours.schemas.figure import GRAINS, INPUTS, Figure
@@ -160,7 +170,7 @@ def common_words(
         "options": literal(told),
         "definition": hashlib.md5(formula.encode(), usedforsecurity=False).hexdigest(),
         "available": _available(figure, setting),
-        **_deliveries(setting),
+        **deliveries(setting.expected),
     }
 
 
@@ -249,24 +259,6 @@ def _shared(figure: Figure, cut_by: Sequence[tuple[str, ...]]) -> str:
             by = ", ".join(("grain", "set_number", "period", *keys))
             cases.append(f" WHEN {number} THEN sum(denominator) OVER (PARTITION BY {by})")
     return f"REPLACE (CASE set_number{''.join(cases)} ELSE denominator END AS denominator)" if cases else ""
-
-
-def _deliveries(setting: Setting) -> dict[str, str]:
-    """Return the words that say which sources have not delivered past a period's end."""
-    if not setting.expected:
-        return {"delivered": "", "with_delivered": "", "incomplete": "[]::VARCHAR[]"}
-    names = ", ".join(map(literal, setting.expected))
-    return {
-        "delivered": f"""delivered AS (
-    SELECT list({{name: name, newest: newest}} ORDER BY name) AS deliveries
-    FROM (SELECT unnest([{names}]) AS name)
-    LEFT JOIN (SELECT source_name AS name, max(occurred_at) AS newest FROM touchpoints GROUP BY source_name)
-        USING (name)
-),""",
-        "with_delivered": "CROSS JOIN delivered",
-        "incomplete": "list_transform("
-        "list_filter(deliveries, lambda d: coalesce(d.newest < ended_at, true)), lambda d: d.name)",
-    }
 
 
 def _target_dimension(width: int) -> str:

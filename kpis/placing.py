@@ -24,10 +24,10 @@ GRAIN_ROWS = {
 
 def period_of(instant: str, kpi: Kpi) -> str:
     """Return SQL for the first day of the period, of the grain at hand, that an instant falls in."""
-    return _period_in(f"timezone('{kpi.time_zone}', make_timestamptz(epoch_us({instant})))", kpi)
+    return period_in(f"timezone('{kpi.time_zone}', make_timestamptz(epoch_us({instant})))", kpi)
 
 
-def _period_in(local: str, kpi: Kpi) -> str:
+def period_in(local: str, kpi: Kpi) -> str:
     """Return the same for a local time."""
     if kpi.week_start == "monday":
         return f"date_trunc(grain, {local})::DATE"
@@ -45,7 +45,7 @@ def timing_of(figure: Figure, sums: Mapping[str, str], kpi: Kpi) -> dict[str, st
         "materialized": "NOT MATERIALIZED",
         "moves": _FLOW_OF_PERSONS.format(zone=kpi.time_zone, slot=_SLOT) if figure.persons else _FLOW,
         "excluded": "moved_at",
-        "period": _period_in("local_at", kpi) if figure.persons else period_of("moved_at", kpi),
+        "period": period_in("local_at", kpi) if figure.persons else period_of("moved_at", kpi),
         "with_grains": "CROSS JOIN grains",
         "stood": "",
         "from_period": "period_start",
@@ -245,3 +245,20 @@ def persons(figure: Figure, cut_by: Sequence[tuple[str, ...]], period: str) -> s
     GROUP BY {", ".join(("grain", "period_start", "person", *keys))}""")
     united = "\n    UNION ALL\n".join(parts)
     return f"dated AS (\n{united}\n),"
+
+
+def deliveries(expected: Sequence[str]) -> dict[str, str]:
+    """Return the words that say which sources have not delivered past a period's end."""
+    if not expected:  # nothing is asked of touchpoints then
+        return {"delivered": "", "with_delivered": "", "incomplete": "[]::VARCHAR[]"}
+    return {
+        "delivered": f"""delivered AS (
+    SELECT list({{name: name, newest: newest}} ORDER BY name) AS deliveries
+    FROM (SELECT unnest([{", ".join(map(literal, expected))}]) AS name)
+    LEFT JOIN (SELECT source_name AS name, max(occurred_at) AS newest FROM touchpoints GROUP BY source_name)
+        USING (name)
+),""",
+        "with_delivered": "CROSS JOIN delivered",
+        "incomplete": "list_transform("
+        "list_filter(deliveries, lambda d: coalesce(d.newest < ended_at, true)), lambda d: d.name)",
+    }

@@ -9,6 +9,7 @@ from importlib import resources
 from string import Template
 from types import MappingProxyType
 
+from parcours.kpis.placing import deliveries, period_in
 from parcours.schemas import config
 from parcours.schemas.literal import literal
 
@@ -158,7 +159,7 @@ def query(
             for name in counts
         ),
         by_stage=_each("{stage}: standing_in_{rank}"),
-        **_deliveries(expected),
+        **deliveries(expected),
     )
 
 
@@ -195,25 +196,4 @@ def _period(kpi: config.Kpi) -> str:
     """Return SQL for the first day of the period that an entry falls in."""
     exact = f"epoch_us(timezone('{kpi.time_zone}', make_timestamptz(entered)))"
     local = f"make_timestamp(CASE WHEN is_plain THEN entered + ahead ELSE {exact} END)"
-    if kpi.week_start == "monday":
-        return f"date_trunc(grain, {local})::DATE"
-    # date_trunc's weeks begin on Monday: a day later, a Sunday falls into the week that it begins
-    shift = "CASE grain WHEN 'week' THEN 1 ELSE 0 END"
-    return f"date_trunc(grain, {local} + to_days({shift}))::DATE - {shift}"
-
-
-def _deliveries(expected: Sequence[str]) -> dict[str, str]:
-    """Return the words that say which sources have not delivered past a period's end."""
-    if not expected:  # nothing is asked of touchpoints then
-        return {"delivered": "", "with_delivered": "", "incomplete": "[]::VARCHAR[]"}
-    return {
-        "delivered": f"""delivered AS (
-    SELECT list({{name: name, newest: newest}} ORDER BY name) AS deliveries
-    FROM (SELECT unnest([{", ".join(map(literal, expected))}]) AS name)
-    LEFT JOIN (SELECT source_name AS name, max(occurred_at) AS newest FROM touchpoints GROUP BY source_name)
-        USING (name)
-),""",
-        "with_delivered": "CROSS JOIN delivered",
-        "incomplete": "list_transform("
-        "list_filter(deliveries, lambda d: coalesce(d.newest < ended_at, true)), lambda d: d.name)",
-    }
+    return period_in(local, kpi)

@@ -378,7 +378,7 @@ def _write(
 
     from parcours.pipelines.figure_files import write_csv, write_json  # noqa: PLC0415, loads pyarrow
 
-    if format_ == "table" and out is None:
+    if format_ == "table":
         _print(rows, shown)
         return
     with (
