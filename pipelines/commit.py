@@ -134,10 +134,11 @@ def check(connection: duckdb.DuckDBPyConnection, run: RunInfo, now: datetime) ->
             f"{rule}: {count} rows, such as {', '.join(sample)}" for rule, count, sample in failed
         )
         raise CommitRefusedError(f"the slice is not consistent and was not committed: {listed}")
-    connection.execute("DELETE FROM quality_results WHERE run_id = ?", [run.run_id])
+    connection.execute("DELETE FROM quality_results WHERE run_id = ? AND relation = 'slice'", [run.run_id])
     connection.execute(
         "INSERT INTO quality_results "
-        "SELECT ?, rule, 'stop', failed || ' rows', '0 rows', failed, sample, ? FROM checks",
+        "SELECT ?, rule, 'slice', 'stop', failed = 0, failed || ' rows', '0 rows', failed, sample, "
+        "'parcours', ? FROM checks",
         [run.run_id, now],
     )
 
@@ -175,10 +176,10 @@ def write_ledger(
         INSERT INTO run_balances
         SELECT
             ?, source, topic, partition, from_offset, to_offset, read, loaded, duplicate, quarantined, 0,
-            demoted, gap, gap_reason
+            demoted, gap, gap_reason, ?
         FROM balances ORDER BY ALL
         """,
-        [run.run_id],
+        [run.run_id, now],
     )
     record_run(connection, run, now, "running")
     write_offsets(

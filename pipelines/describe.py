@@ -43,7 +43,8 @@ _SECTIONS = (
                        "default_as_of")),
     ("Intervals and tests", ("wilson_low", "wilson_high", "nps_margin", "t_975", "poisson_low",
                              "poisson_high", "normal_two_sided", "gamma_ratio", "erfcx_ratio")),
-    ("Operation", ("quarantine", "runs", "run_balances", "quality_results", "identity_changes")),
+    ("Operation", ("quarantine", "quarantine_attempts", "fixes", "runs", "run_balances", "quality_results",
+                   "gate", "publications", "column_profiles", "identity_changes")),
     ("Calendar", ("dim_date", "french_working_day_after", "is_french_holiday", "easter_sunday", "easter_moon",
                   "easter_weekday")),
 )  # fmt: skip

@@ -138,6 +138,8 @@ def is_path(place: Place) -> bool:
             return True
         case ("taxonomy", "events_file" | "channels_file"):
             return True
+        case ("publish", "path") | ("lineage", "file"):
+            return True
         case ("source", _, "path" | "writer_schema" | "reader_schema" | "schemas"):
             return True
         case ("source", _, "kafka", key):

@@ -15,7 +15,7 @@ import duckdb
 from parcours.pipelines.lock import StoreHeldError, StoreLock
 from parcours.schemas import relations
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 
 OLDEST_READER = "v1.2.0"
 """Storage version that DuckDB 2 is asked to write, so that 1.5 opens the same file."""

@@ -15,6 +15,7 @@ from zoneinfo import available_timezones
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
 from parcours.schemas.figure import Figure
+from parcours.schemas.rule import DeadLetters, Gate, Lineage, Notify, Publish, Rule
 from parcours.schemas.segment import Audience, Segment, ValueCells
 
 STAGES = ("awareness", "consideration", "purchase", "service", "loyalty", "advocacy")
@@ -189,6 +190,9 @@ class Source(_Model):
 
     expected_every: Duration | None = Field(
         default=None, description="this source delivers at least this often"
+    )
+    quarantine_share: float | None = Field(
+        default=None, ge=0, le=1, description="as [gate] quarantine_share, for this source alone"
     )
 
     @property
@@ -418,6 +422,14 @@ class Config(_Model):
         default={},
         description="figures of your own, beside those of the catalogue: records of the same shape",
     )
+    rule: dict[str, Rule] = Field(
+        default={}, description="rules of your own, by name, beside those that parcours has"
+    )
+    gate: Gate = Gate()
+    publish: Publish = Publish()
+    notify: Notify = Notify()
+    dead_letters: DeadLetters | None = None
+    lineage: Lineage | None = None
 
     @model_validator(mode="after")
     def _distinct_names(self) -> Config:

@@ -13,7 +13,7 @@ SET attempts = attempts + 1, last_at = $now, broker_timestamp = r.broker_timesta
 FROM rejects AS r WHERE quarantine.quarantine_id = r.quarantine_id;
 
 INSERT INTO quarantine
-SELECT r.*, $run_id, $now, $now, 1, 'open', NULL FROM rejects AS r ANTI JOIN quarantine AS q USING (quarantine_id);
+SELECT r.*, $run_id, $now, $now, 1, 'open', NULL, 'record', NULL, [] FROM rejects AS r ANTI JOIN quarantine AS q USING (quarantine_id);
 
 -- A record that was rejected before and passes now, read again after a rewind, is settled; but not one of a log that was
 -- forgotten since, as its id tells.
@@ -34,12 +34,12 @@ SELECT
     f.conflict_id, s.source_name, s.source_topic, s.source_partition, s.source_offset, s.broker_timestamp, s.record_key,
     s.headers, encode($staged_json), 'conflict', 'conflicting_duplicate', 'event_id.one_content', 'event_id', s.event_id,
     'another record with this event_id has other contents and an earlier (occurred_at, content)', $run_id, $now, $now,
-    1, 'open', NULL
+    1, 'open', NULL, 'contents', NULL, []
 FROM fates AS f JOIN staged AS s USING (rid) WHERE f.fate = 'conflict'
 UNION ALL
 SELECT
     d.conflict_id, s.source_name, s.source_topic, s.source_partition, s.source_offset, s.broker_timestamp, s.record_key,
     s.headers, encode($stored_json), 'conflict', 'conflicting_duplicate', 'event_id.one_content', 'event_id', s.event_id,
     'a later record with this event_id has other contents and an earlier (occurred_at, content)', $run_id, $now, $now,
-    1, 'open', NULL
+    1, 'open', NULL, 'contents', NULL, []
 FROM demoted AS d JOIN touchpoints AS s ON s.rowid = d.stored_row;

@@ -14,7 +14,11 @@ CREATE TABLE internal.row_hashes (
     seen BIGINT NOT NULL
 );
 CREATE TABLE internal.people (customer_id VARCHAR NOT NULL, profile_id VARCHAR NOT NULL);
+CREATE TABLE internal.contexts (context_id VARCHAR NOT NULL, context BLOB NOT NULL);
+CREATE TABLE internal.dead_letters (quarantine_id VARCHAR NOT NULL, attempt BIGINT NOT NULL, run_id VARCHAR NOT NULL);
 
+COMMENT ON TABLE internal.contexts IS 'What quarantined records of a file need to be read: its header, its schema.';
+COMMENT ON TABLE internal.dead_letters IS 'Rejections that are still to be sent to the dead-letter topic.';
 COMMENT ON TABLE internal.people IS 'The person of each customer id that is another name of a person.';
 COMMENT ON TABLE internal.meta IS 'The store''s format version and the text of the rules in force.';
 COMMENT ON TABLE internal.offsets IS 'The next offset to read of each topic-partition: the truth about what was read.';

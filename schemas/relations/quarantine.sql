@@ -19,7 +19,10 @@ CREATE TABLE quarantine (
     last_at TIMESTAMP NOT NULL,
     attempts BIGINT NOT NULL,
     status VARCHAR NOT NULL,
-    closed_by_run VARCHAR
+    closed_by_run VARCHAR,
+    form VARCHAR NOT NULL,
+    context_id VARCHAR,
+    fixes VARCHAR[] NOT NULL
 );
 
 COMMENT ON TABLE quarantine IS 'One row per rejected record, with its bytes and the rule that it broke.';
@@ -44,3 +47,6 @@ COMMENT ON COLUMN quarantine.last_at IS 'When it was last rejected, UTC.';
 COMMENT ON COLUMN quarantine.attempts IS 'How often it was rejected.';
 COMMENT ON COLUMN quarantine.status IS 'open, replayed (loaded since) or discarded.';
 COMMENT ON COLUMN quarantine.closed_by_run IS 'The run that closed it.';
+COMMENT ON COLUMN quarantine.form IS 'record: raw is what the source holds; contents: raw is canonical JSON of our own fields, as of a conflicting duplicate or a touchpoint that was loaded before.';
+COMMENT ON COLUMN quarantine.context_id IS 'What is needed to read raw and stands once in its file: the header of a CSV file, the schema of an Avro container. Null where nothing is.';
+COMMENT ON COLUMN quarantine.fixes IS 'The fixes that a replay applies to it, in their order.';

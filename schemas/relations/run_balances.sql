@@ -12,10 +12,11 @@ CREATE TABLE run_balances (
     suppressed BIGINT NOT NULL,
     demoted BIGINT NOT NULL,
     gap BIGINT NOT NULL,
-    gap_reason VARCHAR
+    gap_reason VARCHAR,
+    committed_at TIMESTAMP NOT NULL
 );
 
-COMMENT ON TABLE run_balances IS 'One row per slice and topic-partition: read = loaded + duplicate + quarantined + suppressed, and to_offset - from_offset = read + gap.';
+COMMENT ON TABLE run_balances IS 'One row per slice and topic-partition: read = loaded + duplicate + quarantined + suppressed, and to_offset - from_offset = read + gap. A replay of quarantined records has no offsets: both are 0, and read counts the records tried.';
 COMMENT ON COLUMN run_balances.run_id IS 'The run.';
 COMMENT ON COLUMN run_balances.source IS 'The configured source.';
 COMMENT ON COLUMN run_balances.source_topic IS 'The Kafka topic, or the file''s path below the source''s root.';
@@ -30,3 +31,4 @@ COMMENT ON COLUMN run_balances.suppressed IS 'Records of people who asked not to
 COMMENT ON COLUMN run_balances.demoted IS 'Touchpoints from here that lost to a conflicting duplicate read in this run, and reference rows from here that gave way to later ones.';
 COMMENT ON COLUMN run_balances.gap IS 'Offsets that the log no longer has or that belong to no record.';
 COMMENT ON COLUMN run_balances.gap_reason IS 'Why there is a gap.';
+COMMENT ON COLUMN run_balances.committed_at IS 'When the slice was committed, UTC.';

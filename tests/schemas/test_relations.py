@@ -74,10 +74,15 @@ PROMISED = {
     "ref_targets_now": "kpi dimension period value direction valid_from attributes",
     "quarantine": """quarantine_id source source_topic source_partition source_offset broker_timestamp
         record_key headers raw step reason rule field value message run_id first_at last_at attempts status
-        closed_by_run""",
+        closed_by_run form context_id fixes""",
+    "quarantine_attempts": "quarantine_id attempt attempted_at run_id step reason rule field value message",
+    "fixes": "fix_id decided_at run_id change edited note records",
+    "gate": "decided_at run_id state reasons since",
+    "publications": "published_at run_id file touchpoints newest_at",
+    "column_profiles": "profiled_at relation column_name data_type rows nulls distinct_values least greatest top",
     "runs": "run_id command started_at ended_at status rules_fingerprint",
     "run_balances": """run_id source source_topic source_partition from_offset to_offset read loaded duplicate
-        quarantined suppressed demoted gap gap_reason""",
+        quarantined suppressed demoted gap gap_reason committed_at""",
     "identity_changes": """run_id changed_at causes profiles_before profiles_after touchpoints_moved
         journeys_before journeys_after stage_conversions""",
     "journeys_now": f"{JOURNEYS} closed",
