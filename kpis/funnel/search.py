@@ -90,16 +90,8 @@ class _Lane:
 
 
 def _of_start(lane: _Lane, start: int, rules: Rules) -> list[Match]:
-    if rules.order != "any":
-        return _Search(lane, start, rules).chain(0)
     own = [step for step in range(rules.steps) if lane.fits[start] >> step & 1]
-    chains = [_Search(lane, start, rules).chain(step) for step in own]
-    longest = max(len(chain) for chain in chains)
-    return min((chain for chain in chains if len(chain) == longest), key=_places)
-
-
-def _places(chain: Sequence[Match]) -> list[int]:
-    return [at for at, _ in chain]
+    return _Search(lane, start, rules).chain(own if rules.order == "any" else [0])
 
 
 @dataclass
@@ -120,20 +112,36 @@ class _Search:
         window = self.rules.window
         self.until = inf if window is None else self.lane.us[self.first] + window
 
-    def chain(self, step: int) -> list[Match]:
-        """Return the longest chain in which the start serves a step; of these, the earliest step by step."""
-        done, instant = 1 << step, self.first
-        used: tuple[int, ...] = (self.start,)
-        chain = [(self.start, step)]
-        longest = self._length(done, instant, used)
-        while len(chain) < longest:
-            for event, serves, where in self._next(done, instant, used):
-                after = done | 1 << serves, where, (*used, event) if where == instant else (event,)
-                if self._length(*after) == longest:
-                    chain.append((event, serves))
-                    done, instant, used = after
-                    break
-        return chain
+    def chain(self, first_steps: Sequence[int]) -> list[Match]:
+        """Return the longest chain in which the start serves one of some steps.
+
+        Of these, the one whose events are the earliest, match by match; then the one whose steps are. Which
+        step an event that fits several should serve only shows later: all are followed that have led to the
+        same events.
+        """
+        served = {1 << step: [step] for step in first_steps}
+        instant, used = self.first, (self.start,)
+        events = [self.start]
+        longest = max(self._length(done, instant, used) for done in served)
+        served = {
+            done: steps for done, steps in served.items() if self._length(done, instant, used) == longest
+        }
+        while len(events) < longest:
+            earliest = self.lane.instants[-1].stop
+            after: dict[int, list[int]] = {}
+            for done, steps in served.items():
+                for event, step, where in self._next(done, instant, used):
+                    if event > earliest:
+                        break
+                    taken = (*used, event) if where == instant else (event,)
+                    if self._length(done | 1 << step, where, taken) == longest:
+                        if event < earliest:
+                            earliest, at, after = event, (where, taken), {}
+                        known = after.setdefault(done | 1 << step, [*steps, step])
+                        known[:] = min(known, [*steps, step])
+            events.append(earliest)
+            (instant, used), served = at, after
+        return list(zip(events, min(served.values()), strict=True))
 
     def _length(self, done: int, instant: int, used: tuple[int, ...]) -> int:
         """Return how many steps the longest chain has that goes on from a state."""

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import duckdb
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from parcours.kpis.funnel import funnel
@@ -157,8 +157,39 @@ def compare(connection, world, question):
 EXAMPLES = 2_000 if os.environ.get("HYPOTHESIS_PROFILE") == "long" else 200
 
 
+def at_once(*kinds):
+    """Events of one person at one instant: their types, in capitals where they have the role too."""
+    return [
+        {
+            "event_id": f"e{number:02}",
+            "occurred_at": BEGAN,
+            "profile_id": "p0",
+            "event_type": kind.lower(),
+            "stage": None,
+            "roles": ["seen"] if kind.isupper() else [],
+            "channel": None,
+            "visit_id": None,
+        }
+        for number, kind in enumerate(kinds)
+    ]
+
+
+ANY = {
+    "steps": ["a", "a", "role:seen"],
+    "window": None,
+    "order": "any",
+    "ties": "allow",
+    "entry": "best",
+    "exclude": [],
+    "hold": None,
+    "count": "profiles",
+    "step_window": None,
+}
+
+
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 @given(world=events(), question=questions())
+@example(world=at_once(*"aAaA"), question=ANY)  # the second serves the third step, so that the third counts
 def test_every_option_equals_the_reference(connection, world, question):
     """People, their matches and the figures of each step are the same, whatever the options."""
     compare(connection, world, question)
