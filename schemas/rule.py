@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -142,7 +142,7 @@ class Publish(BaseModel):
     keep: int = Field(default=2, ge=1, description="copies that are kept, the newest among them")
 
 
-NOTICES = ("held", "released", "failed", "late")
+Notice = Literal["held", "released", "failed", "late"]
 
 
 class Notify(BaseModel):
@@ -154,9 +154,7 @@ class Notify(BaseModel):
     webhook: str | None = Field(
         default=None, repr=False, description="a URL that the notice is posted to as JSON"
     )
-    on: tuple[Literal["held", "released", "failed", "late"], ...] = Field(
-        default=NOTICES, description="what is told"
-    )
+    on: tuple[Notice, ...] = Field(default=get_args(Notice), description="what is told")
 
 
 class DeadLetters(BaseModel):

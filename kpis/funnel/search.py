@@ -120,7 +120,8 @@ class _Search:
         same events.
         """
         served = {1 << step: [step] for step in first_steps}
-        instant, used = self.first, (self.start,)
+        instant = self.first
+        used: tuple[int, ...] = (self.start,)
         events = [self.start]
         longest = max(self._length(done, instant, used) for done in served)
         served = {
