@@ -1,16 +1,16 @@
-"""Conditions that users write in SQL: true or false of one row, by that row's columns alone.
+"""What users write in SQL of one row, by its columns alone: conditions, and expressions that make a text.
 
 What could ask for more than the row (subqueries, aggregates, windows, tables, the clock) has no place in one,
-nor has what fails only in a query, once a row comes that it does not suit.
+nor, in a condition, has what fails only in a query, once a row comes that it does not suit.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import duckdb
 
@@ -52,6 +52,14 @@ FUNCTIONS = tuple(
     to_years to_months to_weeks to_days to_hours to_minutes to_seconds""".split()  # noqa: SIM905, a name a line is 40 lines
 )
 """The functions that a condition may call: of one row, and the same in every version of DuckDB."""
+
+TEXT_FUNCTIONS = tuple(
+    """replace regexp_replace regexp_extract regexp_matches regexp_full_match translate concat concat_ws
+    split_part ltrim rtrim lpad rpad reverse strip_accents strpos chr format md5 sha256
+    strptime try_strptime strftime make_timestamp epoch_ms json_extract_string json_extract try
+    ->> ~ array_extract array_slice""".split()  # noqa: SIM905, a name a line is 30 lines
+)
+"""The functions that an expression may call beside: they make texts, or what is written as one."""
 
 _WRITTEN = re.compile(
     r"""'[^']*'? | "[^"]*"?
@@ -108,8 +116,37 @@ def check(text: str, columns: Mapping[str, str], what: str, *, texts: bool = Tru
             return [Mistake(_TOO_DEEP)]
 
 
+def check_expression(text: str, columns: Sequence[str], what: str) -> list[Mistake]:
+    """Return everything that is wrong with an expression over texts; nothing where it is one.
+
+    That it fails on some values is no mistake of it. An expression stands in a query as ``(text)``.
+
+    Args:
+        text: the expression as a user wrote it.
+        columns: what it may speak of, texts all.
+        what: what messages call one of them, as "field of touchpoints".
+    """
+    if not text.strip():
+        return [Mistake("it is empty")]
+    wrong = _of_writing(text)
+    if wrong:
+        return [Mistake(wrong)]
+    with duckdb.connect() as connection:
+        try:
+            kinds = dict.fromkeys(columns, "VARCHAR")
+            return [*_mistakes(connection, text, kinds, what, texts=True, gives="expression")]
+        except RecursionError:
+            return [Mistake(_TOO_DEEP)]
+
+
 def _mistakes(
-    connection: duckdb.DuckDBPyConnection, text: str, columns: Mapping[str, str], what: str, *, texts: bool
+    connection: duckdb.DuckDBPyConnection,
+    text: str,
+    columns: Mapping[str, str],
+    what: str,
+    *,
+    texts: bool,
+    gives: Literal["condition", "expression"] = "condition",
 ) -> Iterator[Mistake]:
     query = f"SELECT ({text})"
     tree = _parsed(connection, query)
@@ -117,18 +154,22 @@ def _mistakes(
         at_our_parenthesis = int(tree.get("position", 0)) >= len(query) - 1  # nobody wrote that one
         said = "it ends too early" if at_our_parenthesis else tree["error_message"]
         too_deep = "max_expression_depth" in said
-        yield Mistake(_TOO_DEEP if too_deep else f"it is no condition: {said}")
+        yield Mistake(_TOO_DEEP if too_deep else f"it is no {gives}: {said}")
         return
     node = tree["statements"][0]["node"]
     alone = len(tree["statements"]) == 1 and node["type"] == "SELECT_NODE" and len(node["select_list"]) == 1
     # without our parenthesis: what closes it and opens another would not stand together in a query
     bare = _parsed(connection, f"SELECT CASE WHEN {text}\nTHEN 1 END")
     if not alone or bare["error"] or node["from_table"]["type"] != "EMPTY":
-        yield Mistake("it is no condition but a statement of its own")
+        yield Mistake(f"it is no {gives} but a statement of its own")
         return
     parts = [*_parts(node["select_list"][0])]
-    found = [*_of_parts(parts, columns, what, texts=texts)]
-    yield from found or _of_values(connection, parts, columns)
+    functions = FUNCTIONS if gives == "condition" else (*FUNCTIONS, *TEXT_FUNCTIONS)
+    found = [*_of_parts(parts, columns, what, functions, gives, texts=texts)]
+    if gives == "condition":
+        yield from found or _of_values(connection, parts, columns)
+    else:
+        yield from found or _of_types(connection, text, columns)
 
 
 def _parsed(connection: duckdb.DuckDBPyConnection, query: str) -> dict[str, Any]:
@@ -148,7 +189,13 @@ def _of_writing(text: str) -> str | None:
 
 
 def _of_parts(
-    parts: list[dict[str, Any]], columns: Mapping[str, str], what: str, *, texts: bool
+    parts: list[dict[str, Any]],
+    columns: Mapping[str, str],
+    what: str,
+    functions: Sequence[str],
+    gives: Literal["condition", "expression"],
+    *,
+    texts: bool,
 ) -> Iterator[Mistake]:
     names = dict.fromkeys(".".join(part["column_names"]) for part in parts if part["class"] == "COLUMN_REF")
     known = {name.lower() for name in columns}
@@ -160,13 +207,15 @@ def _of_parts(
     if not texts and any(_is_text(part) for part in parts):
         yield Mistake(f"a text has no place in it: compare {several} with numbers")
     compare = f"compare {several} with {'constants' if texts else 'numbers'}"
+    if gives == "expression":
+        compare = f"make the text of {several} and constants"
     for kind in sorted({part["class"] for part in parts} - _PARTS - {"FUNCTION"}):
         said = kind.lower().replace("_", " ")
         yield Mistake(f"a {said} has no place in it: {compare}")
     called = {part["function_name"].lower() for part in parts if part["class"] == "FUNCTION"}
-    called -= {*_SIGNS, *FUNCTIONS}
+    called -= {*_SIGNS, *functions}
     if called:
-        listed = f"other than {', '.join(FUNCTIONS)}"
+        listed = f"other than {', '.join(functions)}"
         yield Mistake(f"a function has no place in it {listed}: not {', '.join(sorted(called))}")
 
 
@@ -197,6 +246,17 @@ def _parts(tree: object, within: int = 0) -> Iterator[dict[str, Any]]:
     if isinstance(tree, list):
         for inner in tree:
             yield from _parts(inner, within)
+
+
+def _of_types(
+    connection: duckdb.DuckDBPyConnection, text: str, columns: Mapping[str, str]
+) -> Iterator[Mistake]:
+    """Plan an expression, as a query does: types that do not fit are found, values are not looked at."""
+    row = ", ".join(f"CAST(NULL AS {kind}) AS {_name(name)}" for name, kind in columns.items())
+    try:
+        connection.execute(f"SELECT CAST(({text}) AS VARCHAR) FROM (SELECT {row}) WHERE FALSE").fetchall()
+    except duckdb.Error as error:
+        yield Mistake(f"it is no expression: {str(error).splitlines()[0]}")
 
 
 def _of_values(

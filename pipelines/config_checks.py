@@ -13,6 +13,7 @@ from zoneinfo import available_timezones
 
 from pydantic import BaseModel
 
+from parcours.pipelines.expression_checks import expression_mistakes
 from parcours.pipelines.figure_checks import figure_mistakes
 from parcours.pipelines.layers import Layer, Place, is_path, near_file, origin, show_place
 from parcours.pipelines.mistakes import Mistake, nearest
@@ -141,14 +142,24 @@ class Checker:
                 if field != "event_id":
                     yield self._mistake(at, "only event_id can be made with @hash or @row")
             elif isinstance(entry, Mapping) and not any(
-                entry.get(key) for key in ("path", "paths", "constant")
+                entry.get(key) for key in ("path", "paths", "constant", "sql")
             ):
-                yield self._mistake(at, "needs a path or a constant")
+                yield self._mistake(at, "needs a path, a constant or an expression (sql)")
+            if isinstance(entry, Mapping) and isinstance(entry.get("sql"), str):
+                yield from self._of_expression((*at, "sql"), entry["sql"], loads, generated=bool(generated))
             words = {"stage": STAGES, "id_type": ID_TYPES}.get(field, ())
             for word in _given_words(entry) if words else ():
                 if word not in words:
                     article = "a stage" if field == "stage" else f"an {field}"
                     yield self._mistake(at, f'"{word}" is not {article}', words, nearest(word, words))
+
+    def _of_expression(self, at: Place, text: str, loads: str, *, generated: bool) -> Iterator[Mistake]:
+        if generated:
+            yield self._mistake(at, "an id that is made with @hash or @row has no expression")
+            return
+        for found in expression_mistakes(text, loads):
+            near = nearest(found.unknown, found.allowed) if found.unknown else None
+            yield self._mistake(at, found.problem, found.allowed, near)
 
     def _of_kafka(self, place: Place, settings: object) -> Iterator[Mistake]:
         if not isinstance(settings, Mapping) or not settings:

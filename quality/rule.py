@@ -60,6 +60,15 @@ def is_text(field: str) -> Rule:
     )  # fmt: skip
 
 
+def computed(field: str, value: str) -> Rule:
+    """Return the rule that the mapping's expression for a field works on the record's values."""
+    return Rule(
+        f"{field}.sql", field, "wrong_type", f"{field}_failed AND NOT tombstone", value,
+        f'{field} is "{{value}}", on which the sql of its mapping fails',
+        f"{field} vaut « {{value}} », sur quoi l'expression sql de sa correspondance échoue",
+    )  # fmt: skip
+
+
 def required(field: str, column: str, english: str, french: str) -> Rule:
     """Return the rule that a field is given; the sentences say who has one."""
     return Rule(

@@ -108,6 +108,11 @@ class MapEntry(_Model):
         default=None,
         description="event_id only: @hash (SHA-256 of the mapped fields) or @row (file and ordinal)",
     )
+    sql: str | None = Field(
+        default=None,
+        description="expression, in SQL, that makes the field's text of what the record gives for our fields: "
+        "each a text under its name, before look-ups, the field's own being what its paths gave",
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -101,6 +101,9 @@ ENVELOPES = {
 }
 
 
+_NO_TEXT = "CAST(NULL AS VARCHAR)"
+
+
 def entry_of(source: Source, name: str) -> MapEntry:
     """Return how a field is mapped; a field that the mapping does not name is read under its own name."""
     return source.map.get(name) or MapEntry(paths=(name,))
@@ -128,11 +131,19 @@ class Given:
         default = None if mapped else envelope.defaults.get(name)
         if default and (value := shape.at(default)):
             self.values.append(value)
+        self.expression = entry.sql
+        """What makes the field's text of those that are given; null: the given one is it."""
+        if self.expression is not None and not self.values:
+            self.values.append(Value(_NO_TEXT, _NO_TEXT, pa.string()))
         self._nulls = (*source.nulls, *entry.nulls)
         layout = layout_of(source)
-        self._lookup = entry.lookup if name in (*layout.times, *layout.numbers) else {}
+        self.lookup = entry.lookup if name in (*layout.times, *layout.numbers) else {}
+        """The words that are replaced before the text is read; those of texts are replaced later."""
         own_type = (
-            len(self.values) == 1 and not self._nulls and _read_as_typed(layout, name, self.values[0].type)
+            len(self.values) == 1
+            and not self._nulls
+            and self.expression is None
+            and _read_as_typed(layout, name, self.values[0].type)
         )
         self.type = self.values[0].type if own_type else pa.string()
         """The type of ``sql``: the source's own where it needs no reading, else a text."""
@@ -144,23 +155,29 @@ class Given:
 
     @property
     def sql(self) -> str:
-        """The first value that is there."""
+        """The first value that is there; where an expression makes the field's text, before that is done."""
         if not self.is_text:
             return self.values[0].typed
-        texts = [self._text(value) for value in self.values]
-        return (
-            f"coalesce({', '.join(texts)})" if len(texts) > 1 else "".join(texts) or "CAST(NULL AS VARCHAR)"
-        )
+        return self.text if self.expression is not None else self._first(self.lookup)
+
+    @property
+    def text(self) -> str:
+        """The first value that is there, as a text before any look-up."""
+        return self._first({})
+
+    def _first(self, lookup: Mapping[str, str]) -> str:
+        texts = [with_lookup(self._text(value), lookup) for value in self.values]
+        return f"coalesce({', '.join(texts)})" if len(texts) > 1 else "".join(texts) or _NO_TEXT
 
     def _text(self, value: Value) -> str:
         text = f"filled({value.text})" if value.type == pa.string() else value.text
-        return with_lookup(without_nulls(text, self._nulls), self._lookup)
+        return without_nulls(text, self._nulls)
 
     def chosen(self, trait: Literal["nested", "number"]) -> str | None:
         """Return a trait of the first value that is there; null where it is false in every row."""
         traits = [getattr(value, trait) for value in self.values]
-        if not any(traits):
-            return None
+        if not any(traits) or (trait == "nested" and self.expression is not None):
+            return None  # what an expression makes is a text
         if len(traits) == 1:
             return str(traits[0])
         cases = zip(self.values, traits, strict=True)

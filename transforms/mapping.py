@@ -8,7 +8,7 @@ rows that need it. The relation ``part`` has ``row``, ``broker_timestamp``, wher
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from parcours.schemas.config import Source
@@ -21,6 +21,7 @@ from parcours.transforms.given import (
     Layout,
     consumed_names,
     layout_of,
+    with_lookup,
     without_nulls,
 )
 from parcours.transforms.shapes import Documents, Path, Shape, pointer_to
@@ -32,8 +33,9 @@ class Mapped:
 
     ``sql`` selects from ``part`` the fields of the contract under their names, before any look-up, and beside
     them ``row``, ``broker_timestamp``, ``tombstone``, ``inexact``, for each text ``<field>_nested``, for each
-    other field ``<field>_given`` (as the source gave it), for each number ``<field>_digits``, and for each
-    time ``<field>_uncounted``. ``empty`` names the columns that are null or false in every row.
+    other field ``<field>_given`` (as the source gave it), for each number ``<field>_digits``, for each time
+    ``<field>_uncounted``, and for each field that an expression makes ``<field>_failed``. ``empty`` names the
+    columns that are null or false in every row.
     """
 
     sql: str
@@ -82,6 +84,7 @@ def map_part(
         | {"attributes_unknown": unknown or readings.NO_PAIRS},
         keep="row, broker_timestamp",
     )
+    _make_texts(source, fields, chain)
     ids = [
         f"{readings.without_ignored(name, ignored_ids)} AS {name}"
         for name in layout.ids
@@ -113,16 +116,19 @@ def map_part(
     for name in layout.times:
         uncounted = readings.uncounted(source, fields[name], name)
         columns |= chain.condition(f"{name}_uncounted", uncounted)
-    chain.then(columns | {"inexact": _inexact(layout, shape, chain.empty)})
+    chain.then(columns | {"inexact": _inexact(layout, shape, chain.empty, fields)})
     return Mapped(chain.sql, frozenset(chain.empty))
 
 
 def _given_columns(source: Source, fields: Mapping[str, Given], chain: _Chain) -> dict[str, str]:
     columns = {}
     layout = layout_of(source)
+    made = any(given.expression for given in fields.values())
     for name, given in fields.items():
         column = name if name in layout.texts else f"{name}_given"
         columns[column] = given.sql
+        if made and column != name:
+            columns[name] = given.text  # expressions speak of it by its name
         if not given.values:
             chain.empty |= {name, column}
         if name in layout.texts:
@@ -130,6 +136,46 @@ def _given_columns(source: Source, fields: Mapping[str, Given], chain: _Chain) -
         elif name in layout.numbers and source.decimal_mark == ",":
             columns[f"{name}_number"] = given.chosen("number") or "FALSE"
     return columns
+
+
+def _make_texts(source: Source, fields: Mapping[str, Given], chain: _Chain) -> None:
+    """Let expressions make their fields' texts, all of them of what was given.
+
+    ``<field>_failed`` is true where the expression fails on the record's values: what was given stays then.
+    """
+    made = {name: given for name, given in fields.items() if given.expression is not None}
+    if not made:
+        return
+    layout = layout_of(source)
+    commas = [name for name in made if name in layout.numbers and source.decimal_mark == ","]
+    # in a struct: an expression that fails is null then, and one that gives null is not
+    chain.then(
+        {
+            f"{name}_made": f"TRY({{'text': CAST(({given.expression}) AS VARCHAR)}})"
+            for name, given in made.items()
+        }
+        # a number that DuckDB writes has a point
+        | {f"{name}_computed": f"typeof(({made[name].expression})) <> 'VARCHAR'" for name in commas}
+        | {"given_inexact": _given_inexact(made.values(), fields)}
+    )
+    replaced = []
+    for name, given in made.items():
+        column = name if name in layout.texts else f"{name}_given"
+        text = with_lookup(f"filled({name}_made.text)", given.lookup)
+        replaced.append(f"CASE WHEN {name}_made IS NULL THEN {column} ELSE {text} END AS {column}")
+    replaced += [f"{name}_computed OR coalesce({name}_number, FALSE) AS {name}_number" for name in commas]
+    left_out = [name for name in layout.names if name not in layout.texts]
+    left_out += [f"{name}_made" for name in made] + [f"{name}_computed" for name in commas]
+    chain.then(
+        {f"{name}_failed": f"{name}_made IS NULL" for name in made},
+        keep=f"* EXCLUDE ({', '.join(left_out)}) REPLACE ({', '.join(replaced)})",
+    )
+
+
+def _given_inexact(made: Collection[Given], fields: Collection[str]) -> str:
+    """Whether what expressions read is a number whose double may hide what was written."""
+    told = " ".join(str(given.expression).lower() for given in made)
+    return " OR ".join(f"coalesce(inexact_text({name}), FALSE)" for name in fields if name in told) or "FALSE"
 
 
 def _unknown_pairs(
@@ -164,11 +210,12 @@ def _tombstone(shape: Shape, envelope: Envelope) -> str | None:
     return f"({absent} OR coalesce({deleted}, FALSE))"
 
 
-def _inexact(layout: Layout, shape: Shape, empty: set[str]) -> str:
+def _inexact(layout: Layout, shape: Shape, empty: set[str], fields: Mapping[str, Given]) -> str:
     """Rows to be read again from the text of their numbers: their doubles may hide what was written."""
     if not isinstance(shape, Documents) or shape.rewritten:
         return "FALSE"
     amounts = [f"inexact_amount({name}_given, {name}_digits)" for name in layout.amounts if name not in empty]
     texts = [f"inexact_text({name})" for name in layout.texts if name not in empty]
-    cases = " ".join(f"WHEN {condition} THEN TRUE" for condition in (*amounts, *texts))
+    made = ["given_inexact"] if any(given.expression for given in fields.values()) else []
+    cases = " ".join(f"WHEN {condition} THEN TRUE" for condition in (*amounts, *texts, *made))
     return f"CASE {cases} ELSE FALSE END" if cases else "FALSE"

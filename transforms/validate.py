@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from parcours.quality.filter import applicable, broken_rule_sql, explain, offending_value_sql
 from parcours.quality.reference_rules import reference_rules
-from parcours.quality.rule import Rule
+from parcours.quality.rule import Rule, computed
 from parcours.quality.rules import row_rules
 from parcours.schemas.config import Config, Source
 from parcours.schemas.literal import literal
@@ -57,6 +57,7 @@ class Validator:
         self._source = source
         reference = REFERENCES.get(source.loads)
         self._rules = reference_rules(reference) if reference else row_rules(config.validation)
+        self._rules = (*_computed_rules(source), *self._rules)
         self._rows = reference.rows if reference else TOUCHPOINT
         self._ignored_ids = config.validation.ignored_ids
         self._envelope = ENVELOPES[source.envelope]
@@ -210,6 +211,16 @@ class Validator:
         if "content_sha256" in self._rows.names:
             columns["content_sha256"] = _unhex(rows["content_sha256"].combine_chunks())
         return pa.table([_cast(columns[field.name], field.type) for field in self._rows], schema=self._rows)
+
+
+def _computed_rules(source: Source) -> list[Rule]:
+    """Return the rules that the expressions of the mapping work."""
+    texts = layout_of(source).texts
+    return [
+        computed(name, name if name in texts else f"CAST({name}_given AS VARCHAR)")
+        for name, entry in source.map.items()
+        if entry.sql is not None
+    ]
 
 
 def _by_offset(tables: list[pa.Table]) -> pa.Table:

@@ -3,7 +3,7 @@
 import duckdb
 import pytest
 
-from parcours.kpis.conditions import Mistake, check, columns_of
+from parcours.kpis.conditions import Mistake, check, check_expression, columns_of
 
 COLUMNS = {
     "purchases": "BIGINT",
@@ -139,3 +139,41 @@ def test_columns_of():
         connection.execute("CREATE MACRO f(x) AS TABLE SELECT x AS c")
         assert {"a": "BIGINT", "b": "VARCHAR[]"} == columns_of(connection, "t")
         assert {"c": "TIMESTAMP"} == columns_of(connection, "f(TIMESTAMP '2025-01-01')")
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "replace(value, '€', '')",
+        "CAST(value AS DOUBLE) * 2",
+        "TRY_CAST(value AS DOUBLE)",
+        "CASE WHEN value ~ '^[0-9]+$' THEN value END",
+        "value ->> '$.amount'",
+        "strptime(day, '%d.%m.%Y')",
+        "split_part(value, '-', 2)[1:3]",
+        "'x'",
+    ],
+)
+def test_what_an_expression_may_be(expression):
+    """It need not be true or false, and may fail on some values."""
+    assert [] == check_expression(expression, ["value", "day"], "field")
+
+
+@pytest.mark.parametrize(
+    ("expression", "problem"),
+    [
+        ("", "it is empty"),
+        ("vlaue", '"vlaue" is no field'),
+        ("(SELECT 1)", "a subquery has no place"),
+        ("now()", "a function has no place in it"),
+        ("getenv('HOME')", "a function has no place in it"),
+        ("upper(value", "it ends too early"),
+        ("value) FROM (SELECT 1", "it is no expression"),
+        ("value -- x", "it has a comment"),
+        ("value + 1", "it is no expression: Binder Error"),
+        ("strptime(day, '%')", "it is no expression"),
+    ],
+)
+def test_what_an_expression_may_not_be(expression, problem):
+    """More than the row, the clock and the machine have no place in it, nor has what cannot be computed."""
+    assert any(problem in found.problem for found in check_expression(expression, ["value", "day"], "field"))

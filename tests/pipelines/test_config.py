@@ -411,3 +411,30 @@ def test_an_alias_is_of_a_known_kind_of_id(write):
     found = mistakes(path)
     assert "aliases" == found.pop('source "web" > loads').suggestion
     assert {} == found  # whose fields the map names is not known
+
+
+def test_an_expression_of_a_mapping_is_checked(write):
+    """What is no column of the record's, asks for more than the record, or does not fit, before it is read."""
+    path = write(
+        FILE_SOURCE
+        + """
+[source.map]
+event_id = { generate = "hash", sql = "'x'" }
+value = { path = "montant", sql = "replace(vlaue, '€', '')" }
+cost = { sql = "(SELECT 1)" }
+customer_id = { path = "user", sql = "customer_id + 1" }
+channel = { sql = "'web'" }
+stage = { lookup = { a = "service" } }
+"""
+    )
+    found = mistakes(path)
+    assert set(found) == {
+        'source "web" > map > event_id > sql',
+        'source "web" > map > value > sql',
+        'source "web" > map > cost > sql',
+        'source "web" > map > customer_id > sql',
+        'source "web" > map > stage',
+    }
+    assert found['source "web" > map > value > sql'].suggestion == "value"
+    assert "a subquery has no place" in found['source "web" > map > cost > sql'].problem
+    assert "Binder Error" in found['source "web" > map > customer_id > sql'].problem

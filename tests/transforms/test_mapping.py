@@ -226,3 +226,63 @@ def test_what_duckdb_cannot_use_is_refused_at_once():
     """A date format that is no pattern stops before anything is read."""
     with pytest.raises(ValueError, match='date_format = "%Q" cannot be used'):
         validator(date_format="%Q")
+
+
+@SHAPES
+def test_an_expression_makes_a_field_of_what_was_given(shape):
+    """Over the fields' texts before any look-up; what it gives is then looked up, or read as others are."""
+    mapping = {
+        "occurred_at": {"path": "day", "sql": "occurred_at || 'T' || content || 'Z'"},
+        "content": "hour",
+        "customer_id": {"path": "user", "sql": "'C-' || upper(customer_id)"},
+        "channel": {"sql": "if(contains(campaign, 'mail'), 'E', 'W')", "lookup": {"E": "email", "W": "site"}},
+        "value": {"path": "amount", "sql": "replace(replace(value, ' €', ''), ',', '.')"},
+        "currency": {"sql": "if(value LIKE '%€', 'EUR', NULL)"},
+    }
+    record = {**GOOD, "day": "2025-03-04", "hour": "10:00", "user": "u1", "amount": "12,50 €"}
+    records = [{**record, "campaign": "mailing"}, {**record, "campaign": "x", "amount": None}]
+    good, bad = judge(validator(map=mapping), shape(records))
+
+    assert [] == bad
+    assert [datetime(2025, 3, 4, 10)] * 2 == [row["occurred_at"] for row in good]
+    assert ["C-U1"] * 2 == [row["customer_id"] for row in good]
+    assert ["email", "site"] == [row["channel"] for row in good]
+    assert [("12.5000", "EUR"), ("None", None)] == [(str(row["value"]), row["currency"]) for row in good]
+
+
+@SHAPES
+def test_an_expression_that_fails_on_a_record_rejects_it_alone(shape):
+    """The rule is the field's sql, the value what was given; an expression that gives null gives nothing."""
+    mapping = {
+        "campaign": {"path": "n", "sql": "CAST(CAST(campaign AS INTEGER) + 1 AS VARCHAR)"},
+        "cost": {"path": "m", "sql": "CAST(cost AS INTEGER) / 2"},
+    }
+    records = [{**GOOD, "n": n, "m": m} for n, m in (("1", "3"), ("x", "3"), (None, None), ("1", "?"))]
+    good, bad = judge(validator(map=mapping), shape(records))
+
+    assert [("2", "1.5000"), (None, "None")] == [(row["campaign"], str(row["cost"])) for row in good]
+    told = [(row["reason"], row["rule"], row["field"], row["value"]) for row in bad]
+    assert [("wrong_type", "campaign.sql", "campaign", "x"), ("wrong_type", "cost.sql", "cost", "?")] == told
+
+
+@pytest.mark.parametrize(("given", "made"), [(12.5, "25.0000"), ("12,5", "25.0000")])
+def test_a_number_that_an_expression_computes_has_a_point(given, made):
+    """Also where the source writes a decimal comma, which its texts have until the expression is done."""
+    mapping = {"cost": {"path": "m", "sql": "CAST(replace(cost, ',', '.') AS DOUBLE) * 2"}}
+    found = one({**GOOD, "m": given}, shape=documents, map=mapping, decimal_mark=",")
+    assert made == str(found["cost"])
+
+
+def test_an_expression_sees_a_number_as_it_was_written():
+    """Not the nearest double."""
+    mapping = {"customer_id": {"path": "n", "sql": "'C-' || customer_id"}}
+    found = one({**GOOD, "n": 12345678901234567890}, shape=documents, map=mapping)
+    assert "C-12345678901234567890" == found["customer_id"]
+
+
+def test_the_hash_is_over_what_an_expression_made():
+    """Records whose fields are equal once their expressions are done are one content."""
+    mapping = {"campaign": {"path": "campaign", "sql": "lower(campaign)"}}
+    records = [{**GOOD, "campaign": name} for name in ("Spring", "spring")]
+    good, _ = judge(validator(map=mapping), documents(records))
+    assert good[0]["content_sha256"] == good[1]["content_sha256"]
