@@ -110,7 +110,7 @@ class MapEntry(_Model):
     )
     sql: str | None = Field(
         default=None,
-        description="expression, in SQL, that makes the field's text of what the record gives for our fields: "
+        description="expression, in SQL, that makes the field's text of what the record gives for ours: "
         "each a text under its name, before look-ups, the field's own being what its paths gave",
     )
 
