@@ -6,7 +6,7 @@ name (``parcours.transforms.decode``). There is no ``parcours/`` folder: the map
 
 from setuptools import find_namespace_packages, setup
 
-ROOMS = ["schemas*", "quality*", "transforms*", "kpis*", "pipelines*"]
+ROOMS = ["schemas*", "quality*", "transforms*", "kpis*", "serving*", "pipelines*"]
 # folders of SQL or Avro schemas are packages too, without __init__: otherwise they would not be installed
 SOURCES = find_namespace_packages(include=ROOMS, exclude=["*.__pycache__"])
 

@@ -13,9 +13,10 @@ MAY_IMPORT = {
     "quality": {"schemas"},
     "transforms": {"schemas", "quality"},
     "kpis": {"schemas"},
-    "pipelines": {"schemas", "quality", "transforms", "kpis"},
+    "serving": {"schemas", "kpis"},
+    "pipelines": {"schemas", "quality", "transforms", "kpis", "serving"},
 }
-"""schemas <- quality <- transforms <- pipelines, and schemas <- kpis <- pipelines."""
+"""schemas <- quality <- transforms <- pipelines, and schemas <- kpis <- serving <- pipelines."""
 
 NARROWER = {
     "parcours.transforms.sources": ("parcours.schemas", "parcours.transforms.elements"),

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ("schemas", "quality", "transforms", "kpis", "pipelines")
+ROOMS = ("schemas", "quality", "transforms", "kpis", "serving", "pipelines")
 DATA = ("py.typed", "*.sql", "*.avsc", "*.toml")
 
 
