@@ -8,7 +8,9 @@ from collections.abc import Iterable
 
 MASK = "****"
 
-_SECRET_KEY = re.compile(r"passw|secret|token|credential|private_key|api_?key|passphrase", re.IGNORECASE)
+_SECRET_KEY = re.compile(
+    r"passw|secret|token|credential|private_key|api_?key|passphrase|webhook", re.IGNORECASE
+)
 _USERINFO = re.compile(r"(?<=://)[^/\s\"']+@")
 
 

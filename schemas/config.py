@@ -6,14 +6,14 @@ Reading files, layering them, resolving secrets and suggesting spellings is
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal, get_args
 from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
+from parcours.schemas.duration import Duration, parse_duration
 from parcours.schemas.figure import Figure
 from parcours.schemas.rule import DeadLetters, Gate, Lineage, Notify, Publish, Rule
 from parcours.schemas.segment import Audience, Segment, ValueCells
@@ -22,27 +22,6 @@ STAGES = ("awareness", "consideration", "purchase", "service", "loyalty", "advoc
 """The six stages in rank order; rank 1 is awareness, 0 is no stage."""
 
 FORMATS = ("json", "csv", "parquet", "avro", "avro-confluent", "avro-single-object", "avro-file")
-
-_UNITS = {"ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
-
-
-def parse_duration(text: object) -> timedelta:
-    """Read ``"90s"``, ``"24h"``, ``"14 days"``… as a span of time.
-
-    Raises:
-        ValueError: the text is not a number followed by a unit.
-    """
-    if isinstance(text, timedelta):
-        return text
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*", str(text).lower())
-    unit = found[2] if found else ""
-    for name in (unit, unit[:1]):
-        if found and name in _UNITS and (name == unit or unit.rstrip("s") in _LONG_UNITS):
-            return timedelta(seconds=float(found[1]) * _UNITS[name])
-    raise ValueError(f'"{text}" is not a duration: write a number and a unit, as in 30s, 15m, 24h, 400d, 2w')
-
-
-_LONG_UNITS = {"second", "minute", "hour", "day", "week"}
 
 
 def _known_zone(name: str) -> str:
@@ -68,7 +47,6 @@ def _has_directive(pattern: str) -> str:
 
 
 DatePattern = Annotated[str, AfterValidator(_has_directive)]
-Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 FilePath = Annotated[str, AfterValidator(_no_glob)]
 Zone = Annotated[str, AfterValidator(_known_zone)]
 Instant = Annotated[datetime, AfterValidator(_as_utc)]

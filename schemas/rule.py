@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from parcours.schemas.duration import Duration
 
 Severity = Literal["reject", "warn", "stop"]
 
@@ -111,7 +114,9 @@ class Gate(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     at_end: bool = Field(default=True, description="whether run checks the store at its end")
-    every: str = Field(default="10m", description="how often run --follow checks the store")
+    every: Duration = Field(
+        default=timedelta(minutes=10), description="how often run --follow checks the store"
+    )
     figures: tuple[str, ...] = Field(
         default=("stage_conversion",),
         description="figures whose rows are checked too; each is computed for it",
@@ -155,6 +160,13 @@ class Notify(BaseModel):
         default=None, repr=False, description="a URL that the notice is posted to as JSON"
     )
     on: tuple[Notice, ...] = Field(default=get_args(Notice), description="what is told")
+
+    @field_validator("webhook")
+    @classmethod
+    def _an_address(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("http://", "https://")):
+            raise ValueError("a webhook is an address that begins with https:// or http://")
+        return value
 
 
 class DeadLetters(BaseModel):

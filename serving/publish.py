@@ -1,8 +1,8 @@
 """The published copy: a DuckDB file under its own name, and a link to the newest one that BI tools open.
 
-The store itself cannot be opened while a run holds it. The copy is written under another name, renamed when it
-is whole, and only then the link moves: a crash leaves the old copy in place, and what is half done is swept by
-the next one. A reader that has an old copy open keeps it, even where its file was removed.
+The store itself cannot be opened while a run holds it. The copy is written under another name, renamed when
+it is whole, and only then the link moves: a crash leaves the old copy in place, and what is half done is
+swept by the next one. A reader that has an old copy open keeps it, even where its file was removed.
 """
 
 from __future__ import annotations
