@@ -1,6 +1,7 @@
 """How a run tells people what it does: a bar on a terminal, lines in a log, nothing where a program reads.
 
-All of it goes to stderr; results are the commands' own and go to stdout.
+All of it goes to stderr; results are the commands' own and go to stdout. Metrics and lineage are told by the
+same calls (``pipelines.metrics``, ``pipelines.lineage``).
 """
 
 from __future__ import annotations
@@ -8,9 +9,15 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Protocol, Self, TextIO
+from typing import TYPE_CHECKING, Any, Protocol, Self, TextIO
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from parcours.pipelines.log import JsonLog
 
 
 class Observer(Protocol):
@@ -29,7 +36,29 @@ class Observer(Protocol):
         """Something a person should know, that stops nothing."""
 
     def slice_done(self, summary: Mapping[str, Any]) -> None:
-        """A slice is committed; ``summary`` has its counts."""
+        """A slice is committed; ``summary`` has its counts.
+
+        Beside the counts: ``slices``, the slice's number in its run; ``people``, what changed hands, where
+        something did; ``seconds``, and ``steps``, seconds by step; ``balances``, counts by source and topic.
+        """
+
+    def planned(self, lag: Mapping[tuple[str, str, int], int]) -> None:
+        """The sources were asked for their ends: so many records are still to be read.
+
+        By (source, topic, partition), where the end is known: of topics, and of files that were read to it.
+        """
+
+    def look(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """The store was opened, or committed to: it may be asked now, in the run's thread, and only now."""
+
+    def told(self, event: str, fields: Mapping[str, Any]) -> None:
+        """Something happened that a log keeps; ``fields`` are plain values without personal data.
+
+        ``run_started``: run_id, command. ``run_ended``: run_id, status, seconds and the run's counts.
+        ``run_failed``: run_id, error (the kind), message. ``check``: run_id, state (open or held), since, and
+        ``findings``, each with rule, relation, column (or null), severity, passed, failed, observed and
+        expected. ``published``: run_id, path, relations.
+        """
 
 
 class SilentObserver:
@@ -57,6 +86,75 @@ class SilentObserver:
 
     def slice_done(self, summary: Mapping[str, Any]) -> None:
         """Do nothing."""
+
+    def planned(self, lag: Mapping[tuple[str, str, int], int]) -> None:
+        """Do nothing."""
+
+    def look(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Do nothing."""
+
+    def told(self, event: str, fields: Mapping[str, Any]) -> None:
+        """Do nothing."""
+
+
+class Observers(SilentObserver):
+    """Passes all that it is told to several observers, in their order."""
+
+    def __init__(self, *observers: SilentObserver) -> None:
+        self._observers = observers
+        self._open = ExitStack()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as opened:
+            for observer in self._observers:
+                opened.enter_context(observer)
+            self._open = opened.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.__exit__(kind, error, trace)
+
+    def begin(self, step: str) -> None:
+        """Pass it on."""
+        for observer in self._observers:
+            observer.begin(step)
+
+    def end(self, step: str) -> None:
+        """Pass it on."""
+        for observer in self._observers:
+            observer.end(step)
+
+    def progress(self, done: int, total: int | None) -> None:
+        """Pass it on."""
+        for observer in self._observers:
+            observer.progress(done, total)
+
+    def warn(self, text: str) -> None:
+        """Pass it on."""
+        for observer in self._observers:
+            observer.warn(text)
+
+    def slice_done(self, summary: Mapping[str, Any]) -> None:
+        """Pass it on."""
+        for observer in self._observers:
+            observer.slice_done(summary)
+
+    def planned(self, lag: Mapping[tuple[str, str, int], int]) -> None:
+        """Pass it on."""
+        for observer in self._observers:
+            observer.planned(lag)
+
+    def look(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Pass it on."""
+        for observer in self._observers:
+            observer.look(connection)
+
+    def told(self, event: str, fields: Mapping[str, Any]) -> None:
+        """Pass it on."""
+        for observer in self._observers:
+            observer.told(event, fields)
 
 
 class PlainObserver(SilentObserver):
@@ -149,20 +247,34 @@ class RichObserver(SilentObserver):
         self._progress.console.print(self._mask(text), markup=False, highlight=False, soft_wrap=True)
 
 
+COUNTS = ("read", "loaded", "duplicate", "quarantined", "suppressed", "demoted")
+"""What became of a slice's records, in the ledger's order."""
+
+
 def slice_text(summary: Mapping[str, Any]) -> str:
     """Write a slice's counts as one line; counts of nothing are left out, but for ``read``.
 
     ``people`` says what merges and aliases moved.
     """
-    counts = {key: value for key, value in summary.items() if key != "slices" and isinstance(value, int)}
+    counts = {name: summary[name] for name in COUNTS if name in summary}
     shown = ", ".join(f"{key} {value:,}" for key, value in counts.items() if value or key == "read")
     shown += f"; {summary['people']}" if "people" in summary else ""
     number = summary.get("slices")
     return f"slice {number} committed: {shown}" if number else f"slice committed: {shown}"
 
 
-def observer_for(mask: Callable[[str], str], *, quiet: bool) -> PlainObserver | RichObserver | SilentObserver:
-    """Return the observer that fits: a bar on a terminal, lines elsewhere, nothing when a program reads."""
+def observer_for(mask: Callable[[str], str], *, quiet: bool, log: JsonLog | None = None) -> SilentObserver:
+    """Return the observer that fits: a bar on a terminal, lines elsewhere, nothing when a program reads.
+
+    Args:
+        mask: hides secrets.
+        quiet: a program reads the result, and nobody asked for a log.
+        log: the structured log, where one was asked for.
+    """
+    if log is not None:
+        from parcours.pipelines.log import JsonObserver  # noqa: PLC0415, log builds on this module
+
+        return JsonObserver(log)
     if quiet:
         return SilentObserver()
     return RichObserver(mask) if sys.stderr.isatty() else PlainObserver(mask)

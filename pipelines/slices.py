@@ -10,10 +10,13 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import duckdb
 
 from parcours.pipelines import commit
 from parcours.pipelines.observe import Observer
@@ -73,6 +76,7 @@ class SliceLoop(StoreRun):
         ranges: list[PlannedRange] = []
         waiting: list[str] = []
         more = False
+        lag: dict[tuple[str, str, int], int] = {}
         names = [source.name for source in self.config.source]
         order = [*names[self._turn % len(names) :], *names[: self._turn % len(names)]] if names else []
         self._turn += 1
@@ -84,6 +88,7 @@ class SliceLoop(StoreRun):
             left = records - sum(planned.end - planned.start for planned in ranges)
             if left <= 0 or bytes_ <= 0:
                 more = True
+                lag |= self._lag(name, {key: at.next_offset for key, at in committed.items()})
                 continue
             plan = self._sources[name].plan(committed, first_id=len(ranges), records=left, bytes_=bytes_)
             bytes_ -= plan.bytes_
@@ -91,7 +96,18 @@ class SliceLoop(StoreRun):
             waiting.extend(plan.waiting)
             more = more or plan.more
             self._ends.update({(name, *key): end for key, end in plan.ends.items()})
+            starts = {(planned.topic, planned.partition): planned.start for planned in reversed(plan.ranges)}
+            lag |= self._lag(name, starts | {key: at.next_offset for key, at in committed.items()})
+        self.observer.planned(lag)
         return _SlicePlan(tuple(ranges), dict(self._ends), more, tuple(waiting))
+
+    def _lag(self, source: str, starts: Mapping[tuple[str, int], int]) -> dict[tuple[str, str, int], int]:
+        """Return how many records a source has behind where reading stands, where its ends are known."""
+        return {
+            place: max(0, end - starts.get(place[1:], end))
+            for place, end in self._ends.items()
+            if place[0] == source
+        }
 
     def slice(self) -> _SlicePlan | None:
         """Do one slice; return what was planned and done, or None where there was nothing to read.
@@ -103,6 +119,8 @@ class SliceLoop(StoreRun):
             RegistryUnavailableError: a registry did not answer several times.
         """
         for attempt in range(1, ATTEMPTS + 1):
+            began = time.monotonic()
+            self.seconds.clear()
             with self.step("plan"):
                 plan = self.plan()
             self.result.waiting = list(plan.waiting)
@@ -112,7 +130,7 @@ class SliceLoop(StoreRun):
             self.store.require_space(min(rows * BYTES_PER_RECORD, 3 * self.config.store.slice_bytes))
             folder = self.new_attempt()
             try:
-                self._attempt(plan, folder)
+                self._attempt(plan, folder, began)
             except (LogStoppedError, SourceUnavailableError, commit.CommitRefusedError):
                 raise
             except Exception as error:
@@ -132,7 +150,7 @@ class SliceLoop(StoreRun):
                 Progress.forget(str(folder))
         return None
 
-    def _attempt(self, plan: _SlicePlan, folder: Path) -> None:
+    def _attempt(self, plan: _SlicePlan, folder: Path, began: float) -> None:
         with self.step("ingest"), self._watched(folder, plan):
             from parcours.pipelines.ingest_touchpoints import ingest_touchpoints  # noqa: PLC0415  Beam loads slowly
 
@@ -166,7 +184,17 @@ class SliceLoop(StoreRun):
                 self.result.identity_changes.append(change)
             self.tell()
         people = {} if change is None else {"people": str(change)}
-        self.observer.slice_done({**counts.__dict__, "slices": self.result.slices, **people})
+        self.observer.slice_done(
+            {
+                **counts.__dict__,
+                "slices": self.result.slices,
+                **people,
+                "seconds": round(time.monotonic() - began, 3),
+                "steps": {name: round(seconds, 3) for name, seconds in self.seconds.items()},
+                "balances": _balances(self.connection),
+            }
+        )
+        self.observer.look(self.connection)
 
     @contextmanager
     def _watched(self, folder: Path, plan: _SlicePlan) -> Iterator[None]:
@@ -193,6 +221,17 @@ class SliceLoop(StoreRun):
         for source in self._sources.values():
             source.close()
         super().close()
+
+
+def _balances(connection: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
+    """Return the counts of the slice that was committed last, by source and topic."""
+    cursor = connection.execute(
+        "SELECT source, topic, sum(read)::BIGINT AS read, sum(loaded)::BIGINT AS loaded,"
+        " sum(duplicate)::BIGINT AS duplicate, sum(quarantined)::BIGINT AS quarantined,"
+        " 0 AS suppressed, sum(demoted)::BIGINT AS demoted FROM balances GROUP BY ALL ORDER BY ALL"
+    )
+    names = [column[0] for column in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
 def _last_line(error: BaseException) -> str:

@@ -8,12 +8,14 @@ from __future__ import annotations
 import os
 import shutil
 import threading
+import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -23,7 +25,7 @@ from parcours.pipelines.commit import Counts, RunInfo
 from parcours.pipelines.derived import make_derived
 from parcours.pipelines.identity_changes import IdentityChange, record_change
 from parcours.pipelines.moves import Moves, count_moves
-from parcours.pipelines.observe import Observer
+from parcours.pipelines.observe import COUNTS, Observer
 from parcours.pipelines.rules import Change, RulesChangedError, difference, fingerprint, rules_of
 from parcours.pipelines.status import write_status
 from parcours.pipelines.store import Store
@@ -65,12 +67,13 @@ class RunResult:
 
     def add(self, counts: Counts) -> None:
         """Add one slice's counts."""
-        for name, value in zip(
-            ("read", "loaded", "duplicate", "quarantined", "suppressed", "demoted"),
-            counts.as_tuple(),
-            strict=True,
-        ):
+        for name, value in zip(COUNTS, counts.as_tuple(), strict=True):
             setattr(self, name, getattr(self, name) + value)
+
+    def plain(self) -> dict[str, Any]:
+        """Return what is counted, for a log: nothing that quotes a record or names a person."""
+        names = ("run_id", "status", "slices", *COUNTS, "nothing_to_do", "quarantine")
+        return {name: getattr(self, name) for name in names} | {"seconds": round(self.seconds, 3)}
 
 
 def _now() -> datetime:
@@ -99,6 +102,8 @@ class StoreRun:
         self.run = RunInfo.begun(command, fingerprint(self._rules))
         self.result = RunResult(self.run.run_id)
         self._ends: dict[tuple[str, str, int], int] = {}
+        self.seconds: dict[str, float] = {}
+        """Seconds by step, since the slice began."""
         # a configured folder may be shared, with other stores or with anything: ours is below it
         self.staging = (
             Path(config.store.staging, f"{store.path.name}-{fingerprint(str(store.path.resolve()))[:12]}")
@@ -153,9 +158,11 @@ class StoreRun:
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
-        """Tell the observer of a step's begin and end."""
+        """Tell the observer of a step's begin and end, and keep how long it took."""
         self.observer.begin(name)
+        began = time.monotonic()
         yield
+        self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - began
         self.observer.end(name)
 
     def tell(self) -> None:

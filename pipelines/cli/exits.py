@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from parcours.pipelines.log import JsonLog
 from parcours.pipelines.secrets import Secrets
 
 DONE = 0
@@ -62,15 +63,24 @@ class Session:
         debug: show tracebacks.
         json: a program reads stdout; an error is an object there too.
         secrets: masks whatever is said; replaced by the config's once it is loaded.
+        log: the structured log, where ``--log-format json`` asks for one: all of stderr goes there.
     """
 
     debug: bool = False
     json: bool = False
     secrets: Secrets = field(default_factory=Secrets)
+    log: JsonLog | None = None
 
-    def say(self, text: str) -> None:
-        """Write a line to stderr, secrets masked."""
-        print(self.secrets.mask(text), file=sys.stderr, flush=True)
+    def mask(self, text: str) -> str:
+        """Hide the secrets that are known by now."""
+        return self.secrets.mask(text)
+
+    def say(self, text: str, event: str = "message", **fields: Any) -> None:
+        """Write a line to stderr, secrets masked; in a structured log, as an event with its fields."""
+        if self.log is not None:
+            self.log.write(event, {"message": text, **fields})
+            return
+        print(self.mask(text), file=sys.stderr, flush=True)
 
 
 def describe(error: BaseException) -> tuple[int, str]:
@@ -89,7 +99,10 @@ def run_guarded(command: click.Command, argv: Sequence[str] | None) -> int:
     try:
         result = command.main(args=argv, prog_name="parcours", standalone_mode=False, obj=session)
     except click.UsageError as error:
-        error.show()
+        if session.log is None:
+            error.show()
+        else:
+            session.say(error.format_message(), "error", exit_code=USAGE)
         _tell(session, USAGE, error.format_message())
         return USAGE
     except click.ClickException as error:
@@ -102,7 +115,7 @@ def run_guarded(command: click.Command, argv: Sequence[str] | None) -> int:
         return FAILED
     except Exception as error:  # the last resort: no error may reach people as a traceback
         if session.debug:
-            session.say("".join(traceback.format_exception(error)).rstrip())
+            session.say("".join(traceback.format_exception(error)).rstrip(), "traceback")
         _clear_frames(error)
         return _fail(session, *describe(error), getattr(error, "details", {}))
     return result if isinstance(result, int) else DONE
@@ -120,7 +133,10 @@ def _clear_frames(error: BaseException | None) -> None:
 
 
 def _fail(session: Session, code: int, text: str, details: Mapping[str, Any] = MappingProxyType({})) -> int:
-    session.say(f"error: {text}" if code != INTERRUPTED else text)
+    if session.log is not None:
+        session.say(text, "error", exit_code=code)
+    else:
+        session.say(f"error: {text}" if code != INTERRUPTED else text)
     _tell(session, code, text, details)
     return code
 

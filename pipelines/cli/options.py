@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from parcours.pipelines.cli.exits import Session
+from parcours.pipelines.log import JsonLog
 
 if TYPE_CHECKING:
     from parcours.pipelines.config import LoadedConfig
@@ -37,6 +38,26 @@ def config_options(function: F) -> F:
     ):
         function = option(function)
     return function
+
+
+def _set_log(context: click.Context, _: click.Parameter, value: str) -> None:
+    session = context.ensure_object(Session)
+    if value == "json":
+        session.log = JsonLog(session.mask)
+
+
+def log_option(function: F) -> F:
+    """Add ``--log-format``; eager, so that a mistake in what follows is an event of the log too."""
+    return click.option(
+        "--log-format",
+        type=click.Choice(["human", "json"]),
+        default="human",
+        show_default=True,
+        is_eager=True,
+        expose_value=False,
+        callback=_set_log,
+        help="json: one object a line on stderr, for a program that reads the log.",
+    )(function)
 
 
 def file_options(function: F) -> F:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from parcours.pipelines.cli.exits import DONE, Session
-from parcours.pipelines.cli.options import config_options, read
+from parcours.pipelines.cli.options import config_options, log_option, read
 from parcours.pipelines.cli.root import parcours_command
 from parcours.pipelines.cli.run import DEFAULT_RUNNER, report, silent_workers
 
@@ -19,6 +19,7 @@ parcours rebuild --config base.toml --config prod.toml
 )
 @config_options
 @click.option("--runner", default=DEFAULT_RUNNER, show_default=True, help="The Beam runner.")
+@log_option
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object at the end, and no progress.")
 @click.pass_obj
 def command(
@@ -35,7 +36,10 @@ def command(
     from parcours.pipelines import runs  # noqa: PLC0415, loads DuckDB and pyarrow
     from parcours.pipelines.observe import observer_for  # noqa: PLC0415
 
-    with observer_for(session.secrets.mask, quiet=as_json) as observer, silent_workers(session):
+    with (
+        observer_for(session.secrets.mask, quiet=as_json, log=session.log) as observer,
+        silent_workers(session),
+    ):
         result = runs.rebuild(loaded.config, runner=runner, observer=observer)
     if as_json:
         return report(session, result)

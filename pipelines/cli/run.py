@@ -16,10 +16,11 @@ import click
 
 from parcours.pipelines.cli import exits
 from parcours.pipelines.cli.exits import Session
-from parcours.pipelines.cli.options import config_options, file_options, file_source, read
+from parcours.pipelines.cli.options import config_options, file_options, file_source, log_option, read
 from parcours.pipelines.cli.root import parcours_command
 
 if TYPE_CHECKING:
+    from parcours.pipelines.log import JsonLog
     from parcours.pipelines.store_run import RunResult
 
 DEFAULT_RUNNER = "FnApiRunner"
@@ -31,7 +32,7 @@ _COUNTS = ("loaded", "duplicate", "quarantined", "suppressed")
 
 
 @contextmanager
-def stop_on_signal() -> Iterator[threading.Event]:
+def stop_on_signal(log: JsonLog | None = None) -> Iterator[threading.Event]:
     """Let the first SIGINT or SIGTERM end the work cleanly, and the next one end the process at once.
 
     At once means without unwinding: a pipeline's threads cannot be ended, and would write tracebacks over
@@ -41,11 +42,15 @@ def stop_on_signal() -> Iterator[threading.Event]:
 
     def on_signal(_: int, __: FrameType | None) -> None:
         # not print: a signal may arrive in the middle of another write to the same buffer
+        def say(before: bytes, event: str, text: str) -> None:
+            plain = before + f"{text}\n".encode()
+            os.write(2, plain if log is None else log.line(event, {"message": text}).encode())
+
         if stop.is_set():
-            os.write(2, (_SHOW_CURSOR if os.isatty(2) else b"") + b"interrupted\n")
+            say(_SHOW_CURSOR if os.isatty(2) else b"", "error", "interrupted")
             os._exit(exits.INTERRUPTED)
         stop.set()
-        os.write(2, b"\nstopping after this slice; interrupt again to stop at once\n")
+        say(b"\n", "stopping", "stopping after this slice; interrupt again to stop at once")
 
     before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -135,6 +140,7 @@ parcours run --source 'shop/*.csv' --format csv --delimiter ';' --database shop.
 @click.option("--follow", is_flag=True, help="Go on, slice after slice, until interrupted.")
 @click.option("--runner", default=DEFAULT_RUNNER, show_default=True, help="The Beam runner.")
 @click.option("--exit-nothing", is_flag=True, help="Exit with 10 where there was nothing to do.")
+@log_option
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object at the end, and no progress.")
 @click.pass_obj
 def command(
@@ -176,7 +182,10 @@ def command(
     from parcours.pipelines import runs  # noqa: PLC0415, loads DuckDB and pyarrow
     from parcours.pipelines.observe import observer_for  # noqa: PLC0415
 
-    with observer_for(session.secrets.mask, quiet=as_json) as observer, stop_on_signal() as stop:
+    with (
+        observer_for(session.secrets.mask, quiet=as_json, log=session.log) as observer,
+        stop_on_signal(session.log) as stop,
+    ):
         for warning in loaded.warnings:
             observer.warn(warning)
         with silent_workers(session):
