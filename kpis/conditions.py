@@ -116,14 +116,14 @@ def check(text: str, columns: Mapping[str, str], what: str, *, texts: bool = Tru
             return [Mistake(_TOO_DEEP)]
 
 
-def check_expression(text: str, columns: Sequence[str], what: str) -> list[Mistake]:
-    """Return everything that is wrong with an expression over texts; nothing where it is one.
+def check_expression(text: str, columns: Mapping[str, str], what: str) -> list[Mistake]:
+    """Return everything that is wrong with an expression; nothing where it is one.
 
     That it fails on some values is no mistake of it. An expression stands in a query as ``(text)``.
 
     Args:
         text: the expression as a user wrote it.
-        columns: what it may speak of, texts all.
+        columns: what it may speak of, with the types that DuckDB gives them.
         what: what messages call one of them, as "field of touchpoints".
     """
     if not text.strip():
@@ -133,8 +133,7 @@ def check_expression(text: str, columns: Sequence[str], what: str) -> list[Mista
         return [Mistake(wrong)]
     with duckdb.connect() as connection:
         try:
-            kinds = dict.fromkeys(columns, "VARCHAR")
-            return [*_mistakes(connection, text, kinds, what, texts=True, gives="expression")]
+            return [*_mistakes(connection, text, columns, what, texts=True, gives="expression")]
         except RecursionError:
             return [Mistake(_TOO_DEEP)]
 

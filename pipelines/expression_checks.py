@@ -18,5 +18,5 @@ def expression_mistakes(text: str, loads: str) -> Iterator[Found]:
     from parcours.kpis.conditions import check_expression  # noqa: PLC0415, loads DuckDB
 
     fields = fields_of(loads).names
-    for mistake in check_expression(text, fields, f"field of {loads}"):
+    for mistake in check_expression(text, dict.fromkeys(fields, "VARCHAR"), f"field of {loads}"):
         yield Found((), mistake.problem, mistake.unknown, fields if mistake.unknown else ())
