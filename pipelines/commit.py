@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import resources
@@ -17,6 +17,7 @@ import pyarrow as pa
 from parcours.schemas.literal import literal
 from parcours.schemas.references import REFERENCES
 from parcours.transforms.canonical import canonical_json_sql
+from parcours.transforms.contexts import context_id
 from parcours.transforms.sources.contract import Position
 from parcours.transforms.stage import Manifest
 
@@ -144,13 +145,28 @@ def check(connection: duckdb.DuckDBPyConnection, run: RunInfo, now: datetime) ->
 
 
 def write_tables(
-    connection: duckdb.DuckDBPyConnection, run: RunInfo, now: datetime, max_customers_per_device: int
+    connection: duckdb.DuckDBPyConnection,
+    run: RunInfo,
+    now: datetime,
+    max_customers_per_device: int,
+    *,
+    rejects: str = "rejected",
 ) -> None:
-    """Write quarantine, touchpoints, links and everything built."""
+    """Write quarantine, touchpoints, links and everything built.
+
+    Args:
+        connection: the store's.
+        run: the run that writes.
+        now: when, UTC.
+        max_customers_per_device: more make a device nobody's.
+        rejects: the statements that say what comes of rejected records: those of records that were read, or
+            of quarantined ones that were tried again.
+    """
     values = {"run_id": run.run_id, "now": now}
+    run_sql(connection, rejects, values)
     run_sql(
         connection,
-        "quarantine",
+        "losers",
         values,
         staged_json=canonical_json_sql("s", stage="stage"),
         stored_json=canonical_json_sql("s", stage="stage_given"),
@@ -184,7 +200,11 @@ def write_ledger(
     record_run(connection, run, now, "running")
     write_offsets(
         connection,
-        {(m.source, m.topic, m.partition): Position(m.next_offset, m.resume) for m in manifests},
+        {
+            (m.source, m.topic, m.partition): Position(m.next_offset, m.resume)
+            for m in manifests
+            if m.replays is None
+        },
     )
     row = connection.execute(
         "SELECT sum(read)::BIGINT, sum(loaded)::BIGINT, sum(duplicate)::BIGINT, sum(quarantined)::BIGINT, 0, "
@@ -192,6 +212,17 @@ def write_ledger(
     ).fetchone()
     assert row is not None  # noqa: S101  an aggregate gives one row
     return Counts(*(value or 0 for value in row))
+
+
+def keep_contexts(connection: duckdb.DuckDBPyConnection, files: Iterable[Path]) -> None:
+    """Keep what rejected records need to be read again, in the caller's transaction; each context once."""
+    for file in files:
+        context = file.read_bytes()
+        connection.execute(
+            "INSERT INTO internal.contexts SELECT $id, $context "
+            "WHERE $id NOT IN (SELECT context_id FROM internal.contexts)",
+            {"id": context_id(context), "context": context},
+        )
 
 
 def record_run(connection: duckdb.DuckDBPyConnection, run: RunInfo, now: datetime, status: str) -> None:

@@ -170,6 +170,8 @@ class SliceLoop(StoreRun):
                 register_staged(self.connection, valid.pop("touchpoints"), rejected, valid)
                 merge(self.connection, self.config, manifests, self.run.run_id)
             built = self.build(folder)
+            contexts = {name for manifest in manifests for name in manifest.contexts}
+            commit.keep_contexts(self.connection, (folder / name for name in sorted(contexts)))
             counts, change = self.commit(manifests, built)
         with self.step("tell"):
             if counts.quarantined * 2 > counts.read:

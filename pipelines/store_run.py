@@ -276,13 +276,20 @@ class StoreRun:
             CommitRefusedError: a check failed.
         """
         now = _now()
+        replays = any(manifest.replays for manifest in manifests)
         with self.step("check"):
             commit.register_built(self.connection, built)
             commit.balance(self.connection, manifests)
             commit.check(self.connection, self.run, now)
         with self.step("write"):
             change = record_change(self.connection, self.run, now)
-            commit.write_tables(self.connection, self.run, now, self.config.identity.max_customers_per_device)
+            commit.write_tables(
+                self.connection,
+                self.run,
+                now,
+                self.config.identity.max_customers_per_device,
+                rejects="replayed" if replays else "rejected",
+            )
         with self.step("ledger"):
             return commit.write_ledger(self.connection, self.run, now, manifests), change
 

@@ -90,9 +90,10 @@ REJECTED = pa.schema(
         ("field", pa.string()),
         ("value", pa.string()),
         ("message", pa.string()),
+        ("context_id", pa.string()),
     ]
 )
-"""One record for the quarantine, with the one rule that it broke first."""
+"""One record for the quarantine, with the one rule that it broke first, and what its bytes need to be read."""
 
 REASONS = (
     "tombstone",

@@ -106,8 +106,10 @@ class ValidatedBatch:
     """A batch after validation: valid and ``REJECTED`` rows, together as many as were read.
 
     ``touchpoints`` are ``TOUCHPOINT`` rows or, of a source that loads a reference input, that input's rows.
+    ``context`` is what the rejected records need to be read again, where they need something.
     """
 
     range: PlannedRange
     touchpoints: pa.Table
     rejected: pa.Table
+    context: bytes | None = None

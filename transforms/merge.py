@@ -28,7 +28,7 @@ from parcours.schemas.touchpoint import REJECTED, TOUCHPOINT
 from parcours.transforms.merge_steps import sql
 from parcours.transforms.people import merge_people
 from parcours.transforms.references import merge_references, register_references
-from parcours.transforms.stage import Manifest
+from parcours.transforms.stage import RANGE_BITS, Manifest
 
 BUCKET_ROWS = 250_000
 """Touchpoints in one bucket of the build: two workers stay busy, and one bucket stays small in memory."""
@@ -105,12 +105,16 @@ def merge(
         run_id: the run that loads.
         decided: kind, id and customer id of rows that this transaction put into ``decisions``.
     """
+    _run(connection, "standing")
+    _run(connection, "breakers")
     connection.execute(sql("arrivals"))
     hashed = [source.name for source in config.source if source.numbers_rows]
     _list(connection, "hashed_sources", ("source_name",), [(name,) for name in hashed])
-    restarted = {(manifest.source, manifest.topic) for manifest in manifests if manifest.start == 0}
+    restarted = {(manifest.source, manifest.topic) for manifest in manifests if manifest.from_start}
     _list(connection, "restarted", ("source", "topic"), sorted(restarted))
-    _run(connection, "row_numbers")
+    named = [(str(manifest.range_id),) for manifest in manifests if manifest.replays == "contents"]
+    _list(connection, "named_ranges", ("range_id",), named)
+    _run(connection, "row_numbers", range_bits=RANGE_BITS)
     _run(connection, "fates")
     merge_references(connection, config, manifests, run_id)
     _list(connection, "decided", ("kind", "id", "customer_id"), decided)
@@ -140,10 +144,13 @@ def _list(
 def merge_everything(connection: duckdb.DuckDBPyConnection, config: Config) -> None:
     """Work out what a rebuild changes: nothing arrives, all devices are resolved anew, all are touched."""
     register_staged(connection, [], [], {})
+    _run(connection, "standing")
+    _run(connection, "breakers")
     _run(connection, "arrivals")
     _list(connection, "hashed_sources", ("source_name",), [])
     _list(connection, "restarted", ("source", "topic"), [])
-    _run(connection, "row_numbers")
+    _list(connection, "named_ranges", ("range_id",), [])
+    _run(connection, "row_numbers", range_bits=RANGE_BITS)
     _run(connection, "fates")
     merge_references(connection, config, [], "")
     _run(connection, "decisions")

@@ -38,7 +38,7 @@ def merge_references(
 ) -> None:
     """Merge what arrived into the tables ``ref_INPUT``, inside the caller's transaction.
 
-    Expects ``staged_INPUT`` of every input and ``staged_rejected``. Leaves the temporary tables
+    Expects ``staged_INPUT`` of every input, ``staged_rejected`` and ``standing``. Leaves the temporary tables
     ``changed_INPUT`` (the keys whose rows say something else than before), ``reference_fates`` (source,
     topic, partition, fate, rows) and ``reference_arrivals`` (where valid records stood), empty where nothing
     arrived.
@@ -64,7 +64,7 @@ def merge_references(
         source = sources.get(manifest.source)
         if source is not None and source.loads in REFERENCES:
             arrived.add(source.loads)
-            if source.kind == "file" and manifest.start == 0:
+            if source.kind == "file" and manifest.from_start:
                 connection.execute("INSERT INTO reloaded VALUES (?, ?)", [manifest.source, manifest.topic])
     for name, reference in REFERENCES.items():
         key = ", ".join(f"{column} VARCHAR" for column in reference.key)

@@ -11,7 +11,7 @@ import json
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
@@ -20,9 +20,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from parcours.transforms.contexts import context_id
 from parcours.transforms.elements import PlannedRange, RangeEnd, ValidatedBatch
 
-_RANGE_BITS = 40
+RANGE_BITS = 40
+"""A row's ``rid`` is its range's id and, in so many bits, its place in the range."""
 
 DICTIONARY = [
     "event_type",
@@ -45,13 +47,18 @@ class StagedBatch:
     range_id: int
     touchpoints: str | None
     rejected: str | None
+    context: str | None
     valid: int
     invalid: int
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What became of one planned range: its files, counts, gap and warnings."""
+    """What became of one planned range: its files, counts, gap and warnings.
+
+    ``replays`` is the form of the records where the range stands for quarantined ones that are tried again:
+    they have no offsets to go on from.
+    """
 
     range_id: int
     source: str
@@ -68,6 +75,13 @@ class Manifest:
     warnings: list[str]
     touchpoints: list[str]
     rejected: list[str]
+    contexts: list[str] = field(default_factory=list)
+    replays: str | None = None
+
+    @property
+    def from_start(self) -> bool:
+        """Whether a log was read from its beginning."""
+        return self.start == 0 and self.replays is None
 
 
 class IncompleteRangeError(Exception):
@@ -84,22 +98,30 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
 def stage_batch(batch: ValidatedBatch, folder: Path) -> StagedBatch:
     """Write one batch under ``folder`` and return its files and counts.
 
-    Touchpoints get ``rid``, a number that is unique in the slice and grows with the offset in a range.
+    Rows get ``rid``, a number that is unique in the slice and grows with the offset in a range.
     """
-    valid, invalid = batch.touchpoints, batch.rejected
     names: list[str | None] = []
-    if valid.num_rows:
-        offsets = valid.column("source_offset").to_numpy() - batch.range.start
-        rid = pa.array((batch.range.id << _RANGE_BITS) + offsets.astype(np.int64))
-        valid = valid.append_column("rid", rid)
-    for kind, table in (("touchpoints", valid), ("rejected", invalid)):
+    for kind, table in (("touchpoints", batch.touchpoints), ("rejected", batch.rejected)):
         if not table.num_rows:
             names.append(None)
             continue
+        offsets = table.column("source_offset").to_numpy() - batch.range.start
+        rid = pa.array((batch.range.id << RANGE_BITS) + offsets.astype(np.int64))
         path = folder / f"{kind}-{uuid.uuid4().hex}.parquet"
-        write_whole(path, partial(_write_parquet, table))
+        write_whole(path, partial(_write_parquet, table.append_column("rid", rid)))
         names.append(path.name)
-    return StagedBatch(batch.range.id, names[0], names[1], valid.num_rows, invalid.num_rows)
+    context = None if batch.context is None else _stage_context(batch.context, folder)
+    return StagedBatch(
+        batch.range.id, names[0], names[1], context, batch.touchpoints.num_rows, batch.rejected.num_rows
+    )
+
+
+def _stage_context(context: bytes, folder: Path) -> str:
+    """Write a context, once however many batches have it."""
+    path = folder / f"context-{context_id(context)}"
+    if not path.exists():
+        write_whole(path, lambda temporary: temporary.write_bytes(context))
+    return path.name
 
 
 def _write_parquet(table: pa.Table, path: Path) -> None:
@@ -147,6 +169,7 @@ def write_manifest(folder: Path, ends: Iterable[RangeEnd], staged: Iterable[Stag
         warnings=list(end.warnings),
         touchpoints=[batch.touchpoints for batch in staged if batch.touchpoints],
         rejected=[batch.rejected for batch in staged if batch.rejected],
+        contexts=sorted({batch.context for batch in staged if batch.context}),
     )
     text = json.dumps(asdict(manifest))
     write_whole(manifest_path(folder, planned.id), lambda path: path.write_text(text, "utf-8"))

@@ -26,7 +26,8 @@ from parcours.schemas.literal import literal
 from parcours.schemas.references import REFERENCES
 from parcours.schemas.touchpoint import COORDINATES, REJECTED, TOUCHPOINT
 from parcours.transforms.canonical import content_sha256_hex_sql
-from parcours.transforms.elements import DecodedBatch, DecodedPart, ValidatedBatch
+from parcours.transforms.contexts import context_id, kept_context
+from parcours.transforms.elements import REJECT_NOTE, DecodedBatch, DecodedPart, ValidatedBatch
 from parcours.transforms.given import ENVELOPES, consumed_names, entry_of, layout_of, with_lookup
 from parcours.transforms.mapping import map_part
 from parcours.transforms.prepared import PreparedQueries
@@ -95,10 +96,16 @@ class Validator:
                 fine = pc.is_null(rows["broken"])
                 valid.append(self._valid(decoded, rows.filter(fine)))
                 rejected.append(_rejected(decoded, rows.filter(pc.invert(fine)), rules))
+        refused = _by_offset(rejected)
+        context = kept_context(self._source.format, decoded.source, refused["source_offset"])
+        if context is not None:
+            named = pa.repeat(context_id(context), refused.num_rows)
+            refused = refused.set_column(REJECTED.get_field_index("context_id"), "context_id", named)
         return ValidatedBatch(
             decoded.source.range,
             _by_offset(valid) if valid else self._rows.empty_table(),
-            _by_offset(rejected),
+            refused,
+            context,
         )
 
     def _judge(self, decoded: DecodedBatch, part: DecodedPart) -> list[tuple[pa.Table, tuple[Rule, ...]]]:
@@ -265,7 +272,8 @@ def _with_coordinates(decoded: DecodedBatch, notes: pa.Table) -> pa.Table:
     """Make rejected records of notes: the raw bytes and where they were read stand beside the reason."""
     row = notes["row"].combine_chunks()
     columns = _coordinates(decoded, row) | {"raw": decoded.source.records["value"].take(row)}
-    columns |= {name: notes[name] for name in REJECTED.names if name not in (*COORDINATES.names, "raw")}
+    columns |= {name: notes[name] for name in REJECT_NOTE.names if name != "row"}
+    columns |= {"context_id": pa.nulls(len(row), pa.string())}
     return pa.table([_cast(columns[field.name], field.type) for field in REJECTED], schema=REJECTED)
 
 

@@ -14,6 +14,7 @@ from parcours.schemas import relations
 from parcours.schemas.config import Config
 from parcours.schemas.references import REFERENCES
 from parcours.schemas.touchpoint import REJECTED
+from parcours.transforms.merge_steps import sql
 from parcours.transforms.references import merge_references, register_references
 from parcours.transforms.stage import Manifest
 
@@ -36,8 +37,8 @@ class Tables:
 
     def __init__(self):
         self.connection = duckdb.connect(config={"threads": 1})
-        for name in REFERENCES:
-            self.connection.execute(relations.statement(f"ref_{name}"))
+        for name in ("quarantine", *(f"ref_{name}" for name in REFERENCES)):
+            self.connection.execute(relations.statement(name))
         self.balance = []
 
     def emptied(self):
@@ -69,6 +70,7 @@ class Tables:
         ):
             self.connection.register(f"{name}_rows", table)
             self.connection.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS FROM {name}_rows")
+        self.connection.execute(sql("standing"))
         before = self.said()
         count = len(records)
         manifest = Manifest(

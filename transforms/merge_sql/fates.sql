@@ -26,22 +26,25 @@ WITH judged AS (
     FROM claimants
 )
 SELECT
-    j.rid, j.stored_row, j.event_id, j.conflict_id,
+    j.rid, j.stored_row, j.event_id, j.conflict_id, j.content_sha256 <> j.winner AS loses,
     CASE
         WHEN j.stored_row IS NOT NULL THEN if(j.content_sha256 = j.winner, 'stays', 'demoted')
-        WHEN j.is_stored OR j.nth > 1 OR q.quarantine_id IS NOT NULL THEN 'duplicate'
+        WHEN j.is_stored OR j.nth > 1 THEN 'duplicate'
         WHEN j.content_sha256 = j.winner THEN 'loaded'
+        WHEN q.quarantine_id IS NOT NULL THEN 'duplicate'
         ELSE 'conflict'
     END AS fate
-FROM judged AS j
-LEFT JOIN (SELECT quarantine_id FROM quarantine WHERE reason = 'conflicting_duplicate') AS q
-    ON q.quarantine_id = j.conflict_id;
+FROM judged AS j LEFT JOIN quarantine AS q ON q.quarantine_id = j.conflict_id;
 
 CREATE OR REPLACE TEMP TABLE demoted AS
 SELECT f.stored_row, f.conflict_id, t.event_id, t.profile_id, t.anonymous_id, t.customer_id, t.source_name,
     t.source_topic, t.source_partition
 FROM fates AS f JOIN touchpoints AS t ON t.rowid = f.stored_row
-WHERE f.fate = 'demoted';
+WHERE f.fate = 'demoted'
+UNION ALL
+SELECT b.stored_row, NULL, t.event_id, t.profile_id, t.anonymous_id, t.customer_id, t.source_name, t.source_topic,
+    t.source_partition
+FROM breakers AS b JOIN touchpoints AS t ON t.rowid = b.stored_row;
 
 CREATE OR REPLACE TEMP TABLE loaded AS
 SELECT * FROM arrivals ANTI JOIN contested USING (event_key)

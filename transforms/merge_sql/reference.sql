@@ -10,9 +10,16 @@ SEMI JOIN (
     SELECT source_name, source_topic, source_partition, source_offset FROM $staged
     UNION ALL
     SELECT source_name, source_topic, source_partition, source_offset FROM staged_rejected
+    ANTI JOIN standing USING (source_name, source_topic, source_partition, source_offset)
 ) USING (source_name, source_topic, source_partition, source_offset)
 UNION
-SELECT t.rowid FROM $relation AS t SEMI JOIN reloaded USING (source_name, source_topic);
+SELECT t.rowid
+FROM $relation AS t
+SEMI JOIN reloaded USING (source_name, source_topic)
+-- a row that was loaded with a fix does not come again by itself
+ANTI JOIN (FROM quarantine WHERE status = 'replayed' AND fixes <> []) AS q
+    ON q.source = t.source_name AND q.source_topic = t.source_topic AND q.source_partition = t.source_partition
+        AND q.source_offset = t.source_offset;
 
 CREATE OR REPLACE TEMP TABLE reference_keys AS
 SELECT $key FROM $staged

@@ -1,6 +1,6 @@
 -- Rows of a file that are equal are told apart by their number, counted over the whole file by offset, so
 -- that cuts do not matter: the n-th equal row has the id HASH-n, the first has HASH. A file that is read again from
--- its beginning is counted anew.
+-- its beginning is counted anew. Contents that are tried again bear their id.
 CREATE OR REPLACE TEMP TABLE row_numbers AS
 SELECT
     a.rid, a.source_name, a.source_topic, md5_number(a.event_id) AS hash,
@@ -9,6 +9,7 @@ SELECT
     ) AS nth
 FROM arrivals AS a
 SEMI JOIN hashed_sources AS s ON s.source_name = a.source_name
+ANTI JOIN named_ranges AS n ON n.range_id::BIGINT = a.rid >> $range_bits
 LEFT JOIN (FROM internal.row_hashes ANTI JOIN restarted USING (source, topic)) AS h
     ON h.source = a.source_name AND h.topic = a.source_topic AND h.hash = md5_number(a.event_id);
 
