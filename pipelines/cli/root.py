@@ -29,6 +29,7 @@ COMMANDS = {
     "source": "source",
     "status": "status",
     "query": "query",
+    "profile": "profile",
     "funnel": "funnel",
     "schema": "schema",
 }
