@@ -10,6 +10,7 @@ from pathlib import Path
 
 from parcours.pipelines import commit
 from parcours.pipelines.commit import RunInfo
+from parcours.pipelines.notices import Notices
 from parcours.pipelines.observe import Observer
 from parcours.pipelines.rules import RulesChangedError, fingerprint
 from parcours.pipelines.slices import SliceLoop
@@ -58,6 +59,8 @@ def open_loop(
             with suppress(Exception):  # what went wrong is the news; the next run puts the ledger right
                 loop.finish("interrupted")
             said = str(error) if isinstance(error, PLAIN_ERRORS) else "the run's own output says more"
+            if isinstance(error, Exception):
+                Notices(config, observer.warn).tell("failed", run_id, error=type(error).__name__)
             observer.told("run_failed", {"run_id": run_id, "error": type(error).__name__, "message": said})
             raise
         finally:
@@ -79,7 +82,8 @@ def run(
     """Load what there is to read; with ``follow``, until ``stop`` is set.
 
     With ``apply_rules``, rules that are not those of the store are first applied to all that it holds.
-    A slice that was begun when ``stop`` is set is finished. ``RunResult.status`` is then ``interrupted``.
+    A slice that was begun when ``stop`` is set is finished. ``RunResult.status`` is then ``interrupted``; it
+    is ``held`` where all was loaded, and the check at the end holds publication.
 
     Raises:
         StoreHeldError: another process holds the store.
@@ -100,15 +104,22 @@ def run(
         if loop.result.rule_changes:
             loop.rebuild()
             observer.look(loop.connection)
+        checked_at = time.monotonic()
         while not stop.is_set():
             done = loop.slice()
+            if follow and time.monotonic() - checked_at >= config.gate.every.total_seconds():
+                loop.check()
+                checked_at = time.monotonic()
             if follow and done is None:
                 loop.store.checkpoint()
                 stop.wait(IDLE_SECONDS)
             # a log that is written to all the time has no end: once is what stood there when it was planned
             if not follow and (done is None or not done.more):
                 break
-        loop.finish("interrupted" if stop.is_set() else "done")
+        interrupted = stop.is_set()
+        loop.finish("interrupted" if interrupted else "done")
+        if config.gate.at_end and (follow or not interrupted):
+            loop.check_at_end()
         return loop.result
 
 
@@ -124,6 +135,8 @@ def rebuild(
         loop.rebuild()
         observer.look(loop.connection)
         loop.finish("done")
+        if config.gate.at_end:
+            loop.check_at_end()
         return loop.result
 
 

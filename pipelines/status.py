@@ -44,7 +44,7 @@ def status_path(store: Path) -> Path:
 def describe(
     connection: duckdb.DuckDBPyConnection, ends: Mapping[tuple[str, str, int], int]
 ) -> dict[str, Any]:
-    """Read offsets, lag, last runs, balances, quarantine and sizes from a store.
+    """Read offsets, lag, last runs, balances, gate, publication, quarantine and sizes from a store.
 
     ``ends`` gives the end of each (source, topic, partition) when it was last asked; lag is null where it is
     not known.
@@ -76,6 +76,11 @@ def describe(
             """
         ),
         "offsets": offsets,
+        "gate": next(iter(rows("SELECT * FROM gate ORDER BY decided_at DESC LIMIT 1")), None),
+        "publication": next(
+            iter(rows("SELECT * FROM publications ORDER BY published_at DESC LIMIT 1")), None
+        ),
+        "dead_letters": rows("SELECT count(*) AS n FROM internal.dead_letters")[0]["n"],
         "quarantine": dict(
             connection.execute(
                 "SELECT reason, count(*) FROM quarantine WHERE status = 'open' GROUP BY ALL ORDER BY ALL"
@@ -100,6 +105,15 @@ def read_status(store: Path) -> dict[str, Any] | None:
     return told
 
 
+def known_ends(store: Path) -> dict[tuple[str, str, int], int]:
+    """Return the ends of the logs that the status file has: those of the last run's planning."""
+    return {
+        (offset["source"], offset["topic"], offset["partition"]): offset["end"]
+        for offset in (read_status(store) or {}).get("offsets", [])
+        if offset["end"] is not None
+    }
+
+
 def store_status(config: Config) -> dict[str, Any] | None:
     """Return the state of the store: its own or, while a run holds it, that of the last commit.
 
@@ -107,16 +121,13 @@ def store_status(config: Config) -> dict[str, Any] | None:
     store.
     """
     path = Path(config.store.path)
-    told = read_status(path)
-    ends = {
-        (offset["source"], offset["topic"], offset["partition"]): offset["end"]
-        for offset in (told or {}).get("offsets", [])
-        if offset["end"] is not None
-    }
     try:
         with Store(path, memory_limit=config.store.memory_limit, read_only=True) as store:
-            return {**json.loads(json.dumps(describe(store.connection, ends), default=str)), "holder": None}
+            return {
+                **json.loads(json.dumps(describe(store.connection, known_ends(path)), default=str)),
+                "holder": None,
+            }
     except FileNotFoundError:
         return None
     except StoreHeldError:
-        return {**(told or {}), "holder": read_owner(path)}
+        return {**(read_status(path) or {}), "holder": read_owner(path)}

@@ -42,6 +42,7 @@ class Copy:
         size: its bytes.
         touchpoints: touchpoints in it.
         newest_at: the newest ``occurred_at`` in it, UTC; null where it has none.
+        relations: its tables.
     """
 
     file: Path
@@ -49,6 +50,7 @@ class Copy:
     size: int
     touchpoints: int
     newest_at: datetime | None
+    relations: tuple[str, ...]
 
 
 def publish(
@@ -77,7 +79,7 @@ def publish(
     _require_space(connection, link.parent)
     file = link.with_name(f"{link.stem}-{now:%Y%m%dT%H%M%S%f}{link.suffix}")
     unfinished = file.with_name(f"{file.name}{_UNFINISHED}")
-    touchpoints, newest_at = _write(connection, unfinished, file.name, run_id, now)
+    touchpoints, newest_at, copied = _write(connection, unfinished, file.name, run_id, now)
     # a tool that opens it to write would keep all others out
     unfinished.chmod(unfinished.stat().st_mode & ~0o222)
     unfinished.rename(file)
@@ -87,7 +89,7 @@ def publish(
     moved.replace(link)
     for old in _beside(link)[:-keep]:
         old.unlink(missing_ok=True)
-    return Copy(file, now, file.stat().st_size, touchpoints, newest_at)
+    return Copy(file, now, file.stat().st_size, touchpoints, newest_at, copied)
 
 
 def _beside(link: Path, end: str = "") -> list[Path]:
@@ -110,15 +112,15 @@ def _require_space(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
 
 def _write(
     connection: duckdb.DuckDBPyConnection, file: Path, name: str, run_id: str, now: datetime
-) -> tuple[int, datetime | None]:
-    """Write a whole copy into a new file; return its touchpoints and the newest time among them."""
+) -> tuple[int, datetime | None, tuple[str, ...]]:
+    """Write a whole copy into a new file; return its touchpoints, the newest time among them, its tables."""
     store, copy = _quoted(_one(connection, "SELECT current_database()")), f"copy_{uuid.uuid4().hex}"
     version = "" if duckdb.__version__.startswith("1.") else f" (STORAGE_VERSION '{OLDEST_READER}')"
     connection.execute(f"ATTACH {literal(str(file))} AS {copy}{version}")
     try:
         connection.execute("BEGIN")
         try:
-            _fill(connection, store, copy)
+            copied = _fill(connection, store, copy)
             touchpoints, newest_at = connection.execute(
                 f"SELECT count(*), max(occurred_at) FROM {copy}.touchpoints"
             ).fetchall()[0]
@@ -133,11 +135,11 @@ def _write(
         connection.execute(f"CHECKPOINT {copy}")
     finally:
         connection.execute(f"DETACH {copy}")
-    return touchpoints, newest_at
+    return touchpoints, newest_at, copied
 
 
-def _fill(connection: duckdb.DuckDBPyConnection, store: str, copy: str) -> None:
-    """Make all relations with their comments, views and macros, then copy what the tables hold."""
+def _fill(connection: duckdb.DuckDBPyConnection, store: str, copy: str) -> tuple[str, ...]:
+    """Make all relations with their comments, views and macros, copy what tables hold, and name these."""
     connection.execute(f"COPY FROM DATABASE {store} TO {copy} (SCHEMA)")
     tables = connection.execute(
         "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = ?", [copy]
@@ -148,6 +150,7 @@ def _fill(connection: duckdb.DuckDBPyConnection, store: str, copy: str) -> None:
             connection.execute(f"DROP TABLE {copy}.{place}")
         else:
             connection.execute(f"INSERT INTO {copy}.{place} FROM {store}.{place}")
+    return tuple(table for schema, table in tables if schema not in relations.INTERNAL)
 
 
 def _one(connection: duckdb.DuckDBPyConnection, query: str) -> str:
