@@ -19,13 +19,15 @@ from typing import Any
 
 import duckdb
 
-from parcours.pipelines import commit
+from parcours.pipelines import checks, commit
 from parcours.pipelines.build_journeys import build_journeys
+from parcours.pipelines.checks import GateState
 from parcours.pipelines.commit import Counts, RunInfo
 from parcours.pipelines.derived import make_derived
 from parcours.pipelines.identity_changes import IdentityChange, record_change
 from parcours.pipelines.moves import Moves, count_moves
 from parcours.pipelines.observe import COUNTS, Observer
+from parcours.pipelines.publication import is_published, publish_copy
 from parcours.pipelines.rules import Change, RulesChangedError, difference, fingerprint, rules_of
 from parcours.pipelines.status import write_status
 from parcours.pipelines.store import Store
@@ -45,6 +47,8 @@ class RunResult:
 
     ``rule_changes`` and ``moves`` say what it applied to all that is stored, and are empty where it did not;
     ``identity_changes`` what merges, aliases and decisions moved from one person to another, slice by slice.
+    ``gate`` says whether the store may be published, where the run asked; ``published`` names the copy that
+    it made.
     """
 
     run_id: str
@@ -64,6 +68,8 @@ class RunResult:
     rule_changes: tuple[Change, ...] = ()
     moves: Moves | None = None
     identity_changes: list[IdentityChange] = field(default_factory=list)
+    gate: GateState | None = None
+    published: str | None = None
 
     def add(self, counts: Counts) -> None:
         """Add one slice's counts."""
@@ -292,6 +298,35 @@ class StoreRun:
             )
         with self.step("ledger"):
             return commit.write_ledger(self.connection, self.run, now, manifests), change
+
+    def check(self) -> None:
+        """Hold the store against its rules where that is due; publish it where that is wanted and allowed.
+
+        Whatever goes wrong here is a warning: what was loaded stands.
+        """
+        try:
+            if checks.is_due(self.store, self.config):
+                found = checks.check(
+                    self.store, self.config, self.run.run_id, observer=self.observer, warn=self.warn
+                )
+                self.result.gate = found.gate
+            else:
+                self.result.gate = checks.newest_gate(self.connection)
+            self._publish()
+        except Exception as error:  # of any kind, a full disk among them
+            self.warn(f"the store could not be checked or published: {type(error).__name__}: {error}")
+        self.tell()
+
+    def check_at_end(self) -> None:
+        """Check, and let the result say where publication is held though all was loaded."""
+        self.check()
+        if self.result.status == "done" and (self.result.gate is None or self.result.gate.state == "held"):
+            self.result.status = "held"
+
+    def _publish(self) -> None:
+        gate, wanted = self.result.gate, self.config.publish.after_check
+        if wanted and gate and gate.state == "open" and not is_published(self.store, self.config):
+            self.result.published = publish_copy(self.store, self.config, gate, self.observer).file.name
 
     def warn(self, text: str) -> None:
         """Tell a person of something that stops nothing."""
