@@ -112,10 +112,9 @@ def merge(
     _list(connection, "hashed_sources", ("source_name",), [(name,) for name in hashed])
     restarted = {(manifest.source, manifest.topic) for manifest in manifests if manifest.from_start}
     _list(connection, "restarted", ("source", "topic"), sorted(restarted))
-    named = [(str(manifest.range_id),) for manifest in manifests if manifest.replays == "contents"]
-    _list(connection, "named_ranges", ("range_id",), named)
+    _name_ranges(connection, manifests)
     _run(connection, "row_numbers", range_bits=RANGE_BITS)
-    _run(connection, "fates")
+    _run(connection, "fates", range_bits=RANGE_BITS)
     merge_references(connection, config, manifests, run_id)
     _list(connection, "decided", ("kind", "id", "customer_id"), decided)
     _run(connection, "decisions")
@@ -141,6 +140,14 @@ def _list(
         connection.executemany(f"INSERT INTO {name} VALUES ({marks})", rows)
 
 
+def _name_ranges(connection: duckdb.DuckDBPyConnection, manifests: Sequence[Manifest]) -> None:
+    """Fill ``named_ranges``: those of contents that are tried again, whose ids are theirs already."""
+    connection.execute("CREATE OR REPLACE TEMP TABLE named_ranges(range_id BIGINT)")
+    named = [[manifest.range_id] for manifest in manifests if manifest.replays == "contents"]
+    if named:
+        connection.executemany("INSERT INTO named_ranges VALUES (?)", named)
+
+
 def merge_everything(connection: duckdb.DuckDBPyConnection, config: Config) -> None:
     """Work out what a rebuild changes: nothing arrives, all devices are resolved anew, all are touched."""
     register_staged(connection, [], [], {})
@@ -149,9 +156,9 @@ def merge_everything(connection: duckdb.DuckDBPyConnection, config: Config) -> N
     _run(connection, "arrivals")
     _list(connection, "hashed_sources", ("source_name",), [])
     _list(connection, "restarted", ("source", "topic"), [])
-    _list(connection, "named_ranges", ("range_id",), [])
+    _name_ranges(connection, [])
     _run(connection, "row_numbers", range_bits=RANGE_BITS)
-    _run(connection, "fates")
+    _run(connection, "fates", range_bits=RANGE_BITS)
     merge_references(connection, config, [], "")
     _run(connection, "decisions")
     _run(connection, "everything")

@@ -21,10 +21,11 @@ from parcours.quality.filter import applicable, broken_rule_sql, explain, offend
 from parcours.quality.reference_rules import reference_rules
 from parcours.quality.rule import Rule, computed
 from parcours.quality.rules import row_rules
+from parcours.quality.user_rules import reject_rules
 from parcours.schemas.config import Config, Source
 from parcours.schemas.literal import literal
 from parcours.schemas.references import REFERENCES
-from parcours.schemas.touchpoint import COORDINATES, REJECTED, TOUCHPOINT
+from parcours.schemas.touchpoint import REJECTED, TOUCHPOINT
 from parcours.transforms.canonical import content_sha256_hex_sql
 from parcours.transforms.contexts import context_id, kept_context
 from parcours.transforms.elements import REJECT_NOTE, DecodedBatch, DecodedPart, ValidatedBatch
@@ -57,7 +58,8 @@ class Validator:
     def __init__(self, source: Source, config: Config) -> None:
         self._source = source
         reference = REFERENCES.get(source.loads)
-        self._rules = reference_rules(reference) if reference else row_rules(config.validation)
+        built_in = reference_rules(reference) if reference else row_rules(config.validation)
+        self._rules = (*built_in, *reject_rules(config, source.loads))
         self._rules = (*_computed_rules(source), *self._rules)
         self._rows = reference.rows if reference else TOUCHPOINT
         self._ignored_ids = config.validation.ignored_ids

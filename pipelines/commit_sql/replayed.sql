@@ -1,12 +1,8 @@
--- Of the records that were tried again: those that are rejected again, and those whose contents still lose to others.
+-- Of the records that were tried again: those that are rejected again, and the others. Losers of a conflict that lose again
+-- are left to what is said of all losers.
 CREATE OR REPLACE TEMP TABLE refused AS
 SELECT t.quarantine_id, r.step, r.reason, r.rule, r.field, r.value, r.message
-FROM tried AS t JOIN refused_again AS r USING (rid)
-UNION ALL
-SELECT
-    t.quarantine_id, 'conflict', 'conflicting_duplicate', 'event_id.one_content', 'event_id', f.event_id,
-    'another record with this event_id has other contents and an earlier (occurred_at, content)'
-FROM tried AS t JOIN fates AS f USING (rid) WHERE f.loses AND f.conflict_id = t.quarantine_id;
+FROM tried AS t JOIN refused_again AS r USING (rid);
 
 UPDATE quarantine
 SET attempts = attempts + 1, last_at = $now, step = r.step, reason = r.reason, rule = r.rule, field = r.field,
@@ -18,4 +14,9 @@ SELECT quarantine_id, q.attempts, $now, $run_id, r.* EXCLUDE (quarantine_id)
 FROM refused AS r JOIN quarantine AS q USING (quarantine_id);
 
 UPDATE quarantine SET status = 'replayed', closed_by_run = $run_id
-WHERE quarantine_id IN (SELECT quarantine_id FROM tried ANTI JOIN refused USING (quarantine_id));
+WHERE quarantine_id IN (
+    SELECT quarantine_id
+    FROM tried
+    ANTI JOIN refused USING (quarantine_id)
+    ANTI JOIN (SELECT conflict_id AS quarantine_id FROM fates WHERE fate = 'conflict') USING (quarantine_id)
+);

@@ -5,7 +5,7 @@ UNION
 SELECT event_key FROM touchpoints SEMI JOIN arrivals USING (event_key);
 
 -- All rows that claim a contested id. The event is the one with the smallest (occurred_at, content); a content
--- that is in the store, or lost before, is a duplicate however often it comes.
+-- that is in the store, or lost before, is a duplicate however often it comes; a loser that is tried again loses again.
 CREATE OR REPLACE TEMP TABLE claimants AS
 SELECT rid, NULL::BIGINT AS stored_row, event_id, occurred_at, content_sha256
 FROM arrivals SEMI JOIN contested USING (event_key)
@@ -26,15 +26,17 @@ WITH judged AS (
     FROM claimants
 )
 SELECT
-    j.rid, j.stored_row, j.event_id, j.conflict_id, j.content_sha256 <> j.winner AS loses,
+    j.rid, j.stored_row, j.event_id, j.conflict_id,
     CASE
         WHEN j.stored_row IS NOT NULL THEN if(j.content_sha256 = j.winner, 'stays', 'demoted')
         WHEN j.is_stored OR j.nth > 1 THEN 'duplicate'
         WHEN j.content_sha256 = j.winner THEN 'loaded'
-        WHEN q.quarantine_id IS NOT NULL THEN 'duplicate'
+        WHEN q.quarantine_id IS NOT NULL AND n.range_id IS NULL THEN 'duplicate'
         ELSE 'conflict'
     END AS fate
-FROM judged AS j LEFT JOIN quarantine AS q ON q.quarantine_id = j.conflict_id;
+FROM judged AS j
+LEFT JOIN quarantine AS q ON q.quarantine_id = j.conflict_id
+LEFT JOIN named_ranges AS n ON n.range_id = j.rid >> $range_bits;
 
 CREATE OR REPLACE TEMP TABLE demoted AS
 SELECT f.stored_row, f.conflict_id, t.event_id, t.profile_id, t.anonymous_id, t.customer_id, t.source_name,

@@ -9,7 +9,7 @@ SELECT
     ) AS nth
 FROM arrivals AS a
 SEMI JOIN hashed_sources AS s ON s.source_name = a.source_name
-ANTI JOIN named_ranges AS n ON n.range_id::BIGINT = a.rid >> $range_bits
+ANTI JOIN named_ranges AS n ON n.range_id = a.rid >> $range_bits
 LEFT JOIN (FROM internal.row_hashes ANTI JOIN restarted USING (source, topic)) AS h
     ON h.source = a.source_name AND h.topic = a.source_topic AND h.hash = md5_number(a.event_id);
 

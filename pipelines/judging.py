@@ -1,0 +1,180 @@
+"""Quarantined records tried again: cut into batches, decoded and validated as their source does, or as fixes say.
+
+Nothing here writes into the store's relations. A batch has records that are read alike: one place, one
+context, one set of fixes; and no two of one offset, so that the offset tells which one is meant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import resources
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from parcours.pipelines.fixes import as_edited, of_contents, overlaid
+from parcours.schemas.config import Config, Source
+from parcours.schemas.touchpoint import RAW
+from parcours.transforms.contexts import context_of
+from parcours.transforms.decode import Decoder, make_decoder
+from parcours.transforms.elements import PlannedRange, SourceBatch, ValidatedBatch
+from parcours.transforms.sources.contract import BATCH_BYTES, BATCH_RECORDS
+from parcours.transforms.stage import RANGE_BITS
+from parcours.transforms.validate import Validator, make_validator
+
+FORGOTTEN_PARTITIONS = 1_000_000
+"""How far below its own partition a reference row of a log that was forgotten stands."""
+
+
+class UnknownSourceError(Exception):
+    """Records are of sources that the config does not have: nobody knows how to read them."""
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Records that are read alike; ``edited``: their bytes are those that a person wrote."""
+
+    id: int
+    source: str
+    topic: str
+    partition: int
+    form: str
+    context_id: str | None
+    changes: tuple[str, ...]
+    edited: bool
+    copy: int | None
+
+    @property
+    def reading(self) -> tuple[object, ...]:
+        """What decides how its records are read."""
+        return (self.source, self.form, self.changes, self.edited)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What came of one batch.
+
+    Attributes:
+        batch: the valid and the rejected rows.
+        form: record or contents.
+        ids: the records' quarantine ids.
+        offsets: their offsets, in the same order.
+    """
+
+    batch: ValidatedBatch
+    form: str
+    ids: pa.Array
+    offsets: pa.Array
+
+    def ids_of(self, rows: pa.Table) -> pa.Array:
+        """Return the quarantine ids of valid or rejected rows of the batch."""
+        return self.ids.take(pc.index_in(rows["source_offset"].combine_chunks(), value_set=self.offsets))
+
+
+def choose(connection: duckdb.DuckDBPyConnection, config: Config) -> dict[str, int]:
+    """Cut what ``selected(quarantine_id)`` names into batches, the temporary tables ``tried`` and ``batches``.
+
+    Returns:
+        How many records are not tried, by why: they are no longer ``open``, their bytes were ``cut`` at
+        max_record_bytes, or they are a conflict's losers whose event stands (``conflict``) and nothing was
+        decided about them.
+
+    Raises:
+        UnknownSourceError: the config lacks a source of theirs.
+    """
+    formats = [(source.name, source.format) for source in config.source]
+    connection.execute("CREATE OR REPLACE TEMP TABLE source_formats(source VARCHAR, format VARCHAR)")
+    if formats:
+        connection.executemany("INSERT INTO source_formats VALUES (?, ?)", formats)
+    text = resources.files(__package__).joinpath("commit_sql", "choose.sql").read_text("utf-8")
+    for key, value in {
+        "$most_records": BATCH_RECORDS,
+        "$most_bytes": BATCH_BYTES,
+        "$range_bits": RANGE_BITS,
+    }.items():
+        text = text.replace(key, str(value))
+    connection.execute(text)
+    unknown = connection.execute(
+        "SELECT source, count(*) FROM tried_records ANTI JOIN source_formats USING (source) "
+        "GROUP BY ALL ORDER BY ALL"
+    ).fetchall()
+    if unknown:
+        listed = ", ".join(f'"{name}" ({count:,} records)' for name, count in unknown)
+        raise UnknownSourceError(
+            f"the config has no source {listed}: nothing was replayed; put the source back, leave its "
+            "records out of the selection, or discard them"
+        )
+    found = connection.execute("SELECT why, count(*) FROM not_tried GROUP BY ALL ORDER BY ALL").fetchall()
+    return dict(found)
+
+
+def count_tried(connection: duckdb.DuckDBPyConnection) -> int:
+    """Return how many records ``choose`` found to try."""
+    count: int = connection.execute("SELECT count(*) FROM tried").fetchall()[0][0]
+    return count
+
+
+def judged(connection: duckdb.DuckDBPyConnection, config: Config) -> Iterator[Judged]:
+    """Decode and validate what ``choose`` found, batch by batch: memory is that of one.
+
+    Raises:
+        ValueError: a fix, a header or a schema cannot be used.
+        RegistryUnavailableError: the registry did not answer.
+    """
+    sources = {source.name: source for source in config.source}
+    batches = connection.execute("SELECT * FROM batches ORDER BY batch").fetchall()
+    reading, decoder, validator, format_ = None, None, None, ""
+    for row in batches:
+        batch = _Batch(*row[:6], tuple(row[6]), *row[7:])
+        source = sources[batch.source]
+        if batch.reading != reading:
+            reading = batch.reading
+            own = _as_read(source, batch)
+            format_ = own.format
+            decoder, validator = make_decoder(own, config.validation), make_validator(own, config)
+        assert decoder is not None and validator is not None  # noqa: S101  the first batch made them
+        yield _judge(connection, batch, source, format_, decoder, validator)
+
+
+def _as_read(source: Source, batch: _Batch) -> Source:
+    if batch.form == "contents":
+        return overlaid(of_contents(source.name), batch.changes)
+    own = overlaid(source, batch.changes)
+    return as_edited(own) if batch.edited else own
+
+
+def _judge(  # noqa: PLR0917
+    connection: duckdb.DuckDBPyConnection,
+    batch: _Batch,
+    source: Source,
+    format_: str,
+    decoder: Decoder,
+    validator: Validator,
+) -> Judged:
+    table = connection.sql(
+        """
+        SELECT
+            t.quarantine_id, q.source_offset AS "offset", q.broker_timestamp, q.record_key, q.headers,
+            coalesce(f.edited, q.raw) AS "value", octet_length(coalesce(f.edited, q.raw)) AS "size"
+        FROM tried AS t
+        JOIN quarantine AS q ON q.rowid = t.stored_row
+        LEFT JOIN fixes AS f ON f.fix_id = t.edited_by
+        WHERE t.batch = ? ORDER BY q.source_offset
+        """,
+        params=[batch.id],
+    ).to_arrow_table()
+    records = pa.record_batch(
+        [table[field.name].combine_chunks().cast(field.type) for field in RAW], schema=RAW
+    )
+    kept = connection.execute(
+        "SELECT context FROM internal.contexts WHERE context_id = ?", [batch.context_id]
+    ).fetchone()
+    context = context_of(format_, kept[0] if kept else None, records["offset"])
+    partition = batch.partition
+    if batch.copy is not None and source.loads != "touchpoints":
+        partition -= FORGOTTEN_PARTITIONS * batch.copy
+    place = PlannedRange(batch.id, batch.source, batch.topic, partition, 0, 0)
+    result = validator.validate(decoder.decode(SourceBatch(place, records, context)))
+    return Judged(result, batch.form, table["quarantine_id"].combine_chunks(), records["offset"])
