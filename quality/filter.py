@@ -19,9 +19,9 @@ def applicable(rules: Sequence[Rule], empty: Collection[str]) -> tuple[Rule, ...
 
 
 def broken_rule_sql(rules: Sequence[Rule]) -> str:
-    """Return the SQL expression of the first broken rule's place (UTINYINT, from 0); null where none is."""
+    """Return the SQL expression of the first broken rule's place (USMALLINT, from 0); null where none is."""
     cases = " ".join(f"WHEN {rule.broken} THEN {place}" for place, rule in enumerate(rules))
-    return f"CAST(CASE {cases} END AS UTINYINT)"
+    return f"CAST(CASE {cases} END AS USMALLINT)"
 
 
 def offending_value_sql(rules: Sequence[Rule], broken: str) -> str:

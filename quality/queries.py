@@ -155,14 +155,18 @@ def _freshness(rule: Rule, config: Config, now: datetime) -> Query:
     names = ", ".join(f"({literal(name)})" for name in ([rule.source] if rule.source else asked))
     newest = f"""(
     SELECT name, newest FROM (VALUES {names or "(NULL)"}) AS asked(name)
-    LEFT JOIN (SELECT source_name AS name, max(occurred_at) AS newest FROM touchpoints GROUP BY 1) USING (name)
+    LEFT JOIN (
+        SELECT source_name AS name, max(occurred_at) AS newest FROM touchpoints GROUP BY 1
+    ) USING (name)
     WHERE name IS NOT NULL
 )"""
     return Query(
         f"SELECT name AS id FROM {newest} WHERE newest IS NULL OR newest < TIMESTAMP '{since}'",
         f"an event after {since}",
-        "SELECT coalesce(string_agg(name || ': ' || coalesce('newest ' || strftime(newest, '%Y-%m-%d %H:%M:%S'),"
-        f" 'nothing'), '; ' ORDER BY newest NULLS FIRST, name), 'no source') FROM {newest}",
+        f"""SELECT coalesce(string_agg(
+    name || ': ' || coalesce(strftime(newest, '%Y-%m-%d %H:%M:%S'), 'no event'), '; '
+    ORDER BY newest NULLS FIRST, name
+), 'no source') FROM {newest}""",
     )
 
 
@@ -197,8 +201,9 @@ def _volume(rule: Rule, config: Config, _now: datetime) -> Query:
     LEFT JOIN counted ON day = last_day
     WHERE weeks >= 3
 )"""
+    far = f"abs(n - mean) > {rule.deviations!r} * deviation"
     return Query(
-        f"SELECT CAST(day AS VARCHAR) AS id FROM {compared} WHERE abs(n - mean) > {rule.deviations!r} * deviation",
+        f"SELECT CAST(day AS VARCHAR) AS id FROM {compared} WHERE {far}",
         f"the mean of that weekday, within {rule.deviations:g} standard deviations",
         "SELECT coalesce(max(day || ': ' || n || ' rows; ' || round(mean, 1) || ' in the mean of ' || weeks"
         f" || ' weeks, standard deviation ' || round(deviation, 1)), 'too little past') FROM {compared}",

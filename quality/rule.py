@@ -21,8 +21,8 @@ class Rule:
     """One rule.
 
     ``broken`` is a condition, true where the record is bad; ``value`` an expression for the offending value;
-    ``needs`` a column: where that is null or false in every row, the rule cannot be broken. In the sentences
-    ``{value}`` stands for the offending value.
+    ``needs`` a column: where that is null or false in every row, the rule cannot be broken; ``owner`` who is
+    to be asked. In the sentences ``{value}`` stands for the offending value.
     """
 
     name: str
@@ -33,6 +33,7 @@ class Rule:
     english: str
     french: str
     needs: str | None = None
+    owner: str = "parcours"
 
 
 def listed(words: Sequence[str]) -> str:

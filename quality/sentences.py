@@ -8,7 +8,7 @@ from parcours.schemas.rule import Rule
 
 
 def right(rule: Rule) -> tuple[str, str]:
-    """Return what is right by a rule, in English and in French: the user's sentences, else some made of it."""
+    """Return what is right by a rule, in English and in French: the user's words, else some made of it."""
     english, french = _BY_KIND[rule.kind](rule)
     if rule.where:
         english, french = f"{english}, where {rule.where}", f"{french}, là où {rule.where}"
