@@ -40,7 +40,7 @@ class JsonLog:
         level = LEVELS.get(event, "info")
         run = {} if self.run_id is None else {"run_id": self.run_id}
         told = {"at": at, "level": level, "event": event, **run, **fields}
-        return json.dumps(self._masked(told), ensure_ascii=False, default=str) + "\n"
+        return json.dumps(self._masked(told), ensure_ascii=False) + "\n"
 
     def write(self, event: str, fields: Mapping[str, Any]) -> None:
         """Write an event."""
@@ -57,6 +57,8 @@ class JsonLog:
             return {str(key): self._masked(item) for key, item in value.items()}
         if isinstance(value, list | tuple):
             return [self._masked(item) for item in value]
+        if isinstance(value, datetime):  # UTC without a zone, as in the store
+            return f"{value.isoformat(timespec='milliseconds')}Z"
         return value
 
 
@@ -90,7 +92,7 @@ class JsonObserver(SilentObserver):
             for name, value in balance.items():
                 if name not in ("source", "topic"):
                     counts[name] = counts.get(name, 0) + value
-        told = {name: value for name, value in summary.items() if name != "balances"}
+        told = {name: value for name, value in summary.items() if name not in ("balances", "files")}
         self._log.write("slice_committed", {**told, "sources": by_source})
 
     def told(self, event: str, fields: Mapping[str, Any]) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self, TextIO
@@ -39,7 +38,8 @@ class Observer(Protocol):
         """A slice is committed; ``summary`` has its counts.
 
         Beside the counts: ``slices``, the slice's number in its run; ``people``, what changed hands, where
-        something did; ``seconds``, and ``steps``, seconds by step; ``balances``, counts by source and topic.
+        something did; ``seconds``, and ``steps``, seconds by step; ``balances``, counts by source and topic;
+        ``files``, the Parquet files of what was built, by relation, which are gone afterwards.
         """
 
     def planned(self, lag: Mapping[tuple[str, str, int], int]) -> None:
@@ -55,9 +55,9 @@ class Observer(Protocol):
         """Something happened that a log keeps; ``fields`` are plain values without personal data.
 
         ``run_started``: run_id, command. ``run_ended``: run_id, status, seconds and the run's counts.
-        ``run_failed``: run_id, error (the kind), message. ``check``: run_id, state (open or held), since, and
-        ``findings``, each with rule, relation, column (or null), severity, passed, failed, observed and
-        expected. ``published``: run_id, path, relations.
+        ``run_failed``: run_id, error (the kind), message. ``check``: run_id, state (open or held), since
+        (UTC, without a zone) and ``findings``, each with rule, relation, column (or null), severity,
+        passed, failed, observed and expected. ``published``: run_id, path, relations.
         """
 
 
@@ -98,23 +98,10 @@ class SilentObserver:
 
 
 class Observers(SilentObserver):
-    """Passes all that it is told to several observers, in their order."""
+    """Passes all that it is told to several observers, in their order; whoever made them opens them."""
 
     def __init__(self, *observers: SilentObserver) -> None:
         self._observers = observers
-        self._open = ExitStack()
-
-    def __enter__(self) -> Self:
-        with ExitStack() as opened:
-            for observer in self._observers:
-                opened.enter_context(observer)
-            self._open = opened.pop_all()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._open.__exit__(kind, error, trace)
 
     def begin(self, step: str) -> None:
         """Pass it on."""

@@ -194,6 +194,7 @@ class SliceLoop(StoreRun):
                 "seconds": round(time.monotonic() - began, 3),
                 "steps": {name: round(seconds, 3) for name, seconds in self.seconds.items()},
                 "balances": _balances(self.connection),
+                "files": built,
             }
         )
         self.observer.look(self.connection)

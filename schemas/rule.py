@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Literal, get_args
 
@@ -193,6 +194,21 @@ class Lineage(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    url: str | None = Field(default=None, repr=False, description="the address that takes the events")
+    url: str | None = Field(
+        default=None,
+        repr=False,
+        description="the address that takes the events; without a path, /api/v1/lineage of it",
+    )
+    api_key: str | None = Field(default=None, repr=False, description="sent to the address as a bearer token")
     file: str | None = Field(default=None, description="a file that each event is appended to, a line each")
     namespace: str = Field(default="parcours", description="the namespace of the jobs")
+
+    @model_validator(mode="after")
+    def _somewhere(self) -> Lineage:
+        if self.url is None and self.file is None:
+            raise ValueError("needs url, file or both")
+        if self.url is not None and not re.match(r"https?://[^/?#]+", self.url):
+            raise ValueError('url should be an address, as "http://localhost:5000"')
+        if self.api_key is not None and self.url is None:
+            raise ValueError("api_key is for url, which is missing")
+        return self

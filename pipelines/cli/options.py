@@ -60,6 +60,27 @@ def log_option(function: F) -> F:
     )(function)
 
 
+def metrics_options(function: F) -> F:
+    """Add ``--metrics-port`` and ``--metrics-address``."""
+    for option in (
+        click.option(
+            "--metrics-address",
+            metavar="ADDRESS",
+            default="127.0.0.1",
+            show_default=True,
+            help="Where the metrics are served; 0.0.0.0 is everywhere. They need no password.",
+        ),
+        click.option(
+            "--metrics-port",
+            metavar="PORT",
+            type=click.IntRange(1, 65535),
+            help="With --follow: serve Prometheus metrics at this port.",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
 def file_options(function: F) -> F:
     """Add the options that describe a file without a config."""
     for option in (

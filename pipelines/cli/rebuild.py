@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import click
 
-from parcours.pipelines.cli.exits import DONE, Session
+from parcours.pipelines.cli.exits import Session
+from parcours.pipelines.cli.observing import observers
 from parcours.pipelines.cli.options import config_options, log_option, read
 from parcours.pipelines.cli.root import parcours_command
-from parcours.pipelines.cli.run import DEFAULT_RUNNER, report, silent_workers
+from parcours.pipelines.cli.run import (
+    DEFAULT_RUNNER,
+    exit_code,
+    report,
+    report_gate,
+    silent_workers,
+    store_options,
+)
 
 
 @parcours_command(
@@ -34,15 +42,12 @@ def command(
     loaded = read(session, config_files, database)
 
     from parcours.pipelines import runs  # noqa: PLC0415, loads DuckDB and pyarrow
-    from parcours.pipelines.observe import observer_for  # noqa: PLC0415
 
-    with (
-        observer_for(session.secrets.mask, quiet=as_json, log=session.log) as observer,
-        silent_workers(session),
-    ):
+    with observers(session, loaded.config, quiet=as_json) as observer, silent_workers(session):
         result = runs.rebuild(loaded.config, runner=runner, observer=observer)
     if as_json:
         return report(session, result)
     click.echo(f"done: every journey is built anew, in {result.seconds:.1f} s")
     click.echo(f"moved {result.moves}")
-    return DONE
+    report_gate(session, result, store_options(config_files, database))
+    return exit_code(result)

@@ -16,7 +16,15 @@ import click
 
 from parcours.pipelines.cli import exits
 from parcours.pipelines.cli.exits import Session
-from parcours.pipelines.cli.options import config_options, file_options, file_source, log_option, read
+from parcours.pipelines.cli.observing import observers
+from parcours.pipelines.cli.options import (
+    config_options,
+    file_options,
+    file_source,
+    log_option,
+    metrics_options,
+    read,
+)
 from parcours.pipelines.cli.root import parcours_command
 
 if TYPE_CHECKING:
@@ -77,6 +85,11 @@ def store_options(config_files: Sequence[str], database: str | None) -> str:
     return "".join(f" {option} {shlex.quote(value)}" for option, value in named)
 
 
+def exit_code(result: RunResult) -> int:
+    """Return the exit code that says how a run ended."""
+    return {"interrupted": exits.INTERRUPTED, "held": exits.NOT_PUBLISHED}.get(result.status, exits.DONE)
+
+
 def report(session: Session, result: RunResult, *, store: str = "", exit_nothing: bool = False) -> int:
     """Write what a run or rebuild did to stdout, and return its exit code.
 
@@ -91,7 +104,7 @@ def report(session: Session, result: RunResult, *, store: str = "", exit_nothing
 
     from parcours.pipelines.identity_changes import told  # noqa: PLC0415, loads DuckDB
 
-    code = {"interrupted": exits.INTERRUPTED, "held": exits.NOT_PUBLISHED}.get(result.status, exits.DONE)
+    code = exit_code(result)
     if code == exits.DONE and result.nothing_to_do and exit_nothing:
         code = exits.NOTHING_TO_DO
     if session.json:
@@ -106,15 +119,28 @@ def report(session: Session, result: RunResult, *, store: str = "", exit_nothing
     else:
         parts = " + ".join(f"{name} {getattr(result, name):,}" for name in _COUNTS)
         demoted = f"; demoted {result.demoted:,}" if result.demoted else ""
-        click.echo(f"{result.status}: read {result.read:,} = {parts}{demoted}, in {result.seconds:.1f} s")
+        done = "done" if result.status == "held" else result.status  # the load is; publishing is told below
+        click.echo(f"{done}: read {result.read:,} = {parts}{demoted}, in {result.seconds:.1f} s")
     for text in told(result.identity_changes):
         click.echo(text)
+    report_gate(session, result, store)
     if result.quarantine:
         reasons = ", ".join(f"{reason} {count:,}" for reason, count in result.quarantine.items())
         click.echo(f"in quarantine: {reasons}")
         sql = "SELECT reason, rule, field, value, message FROM quarantine LIMIT 20"
         session.say(f'why: parcours query{store} "{sql}"')
     return code
+
+
+def report_gate(session: Session, result: RunResult, store: str) -> None:
+    """Write what the check at a run's end decided, and the copy that was made."""
+    from parcours.pipelines.cli.gate import state_text  # noqa: PLC0415
+
+    if result.gate is not None and result.gate.state == "held":
+        click.echo(state_text(result.gate))
+        session.say(f"what to do: parcours check{store}")
+    if result.published is not None:
+        click.echo(f"published {result.published}")
 
 
 @parcours_command(
@@ -138,6 +164,7 @@ parcours run --source 'shop/*.csv' --format csv --delimiter ';' --database shop.
     help="Apply changed rules to all that was loaded before, in one commit, then load.",
 )
 @click.option("--follow", is_flag=True, help="Go on, slice after slice, until interrupted.")
+@metrics_options
 @click.option("--runner", default=DEFAULT_RUNNER, show_default=True, help="The Beam runner.")
 @click.option("--exit-nothing", is_flag=True, help="Exit with 10 where there was nothing to do.")
 @log_option
@@ -152,6 +179,8 @@ def command(
     source: str | None,
     apply_rules: bool,
     follow: bool,
+    metrics_port: int | None,
+    metrics_address: str,
     runner: str,
     exit_nothing: bool,
     as_json: bool,
@@ -167,6 +196,11 @@ def command(
     back, or apply it with --apply-rules.
     """
     session.json = as_json
+    if metrics_port is not None and not follow:
+        raise click.UsageError(
+            "--metrics-port is for --follow: a run that ends has its numbers in its result, in parcours"
+            " status and in --log-format json"
+        )
     if source is None and any(flags.values()):
         raise click.UsageError(
             "options such as --format and --map describe the file of --source, which is missing"
@@ -180,10 +214,10 @@ def command(
         )
 
     from parcours.pipelines import runs  # noqa: PLC0415, loads DuckDB and pyarrow
-    from parcours.pipelines.observe import observer_for  # noqa: PLC0415
 
+    metrics = None if metrics_port is None else (metrics_port, metrics_address)
     with (
-        observer_for(session.secrets.mask, quiet=as_json, log=session.log) as observer,
+        observers(session, loaded.config, quiet=as_json, metrics=metrics) as observer,
         stop_on_signal(session.log) as stop,
     ):
         for warning in loaded.warnings:
