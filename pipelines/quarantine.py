@@ -90,6 +90,33 @@ def select_into(connection: duckdb.DuckDBPyConnection, selection: Selection) -> 
     return count_selected(connection)
 
 
+def select_open(connection: duckdb.DuckDBPyConnection, selection: Selection) -> dict[str, int]:
+    """Fill ``selected`` with the open records of a selection.
+
+    Returns:
+        How many records of the selection are closed, by status.
+
+    Raises:
+        SelectionError: as of ``select_into``.
+    """
+    select_into(connection, selection)
+    closed = connection.execute(
+        "SELECT status, count(*) FROM quarantine SEMI JOIN selected USING (quarantine_id)"
+        " WHERE status <> 'open' GROUP BY ALL ORDER BY ALL"
+    ).fetchall()
+    connection.execute(
+        "DELETE FROM selected WHERE quarantine_id NOT IN"
+        " (SELECT quarantine_id FROM quarantine WHERE status = 'open')"
+    )
+    return dict(closed)
+
+
+def selected_ids(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Return the ids that are selected."""
+    rows = connection.execute("SELECT quarantine_id FROM selected ORDER BY ALL").fetchall()
+    return [str(row[0]) for row in rows]
+
+
 def count_selected(connection: duckdb.DuckDBPyConnection) -> int:
     """Return how many records are selected."""
     count: int = connection.execute("SELECT count(*) FROM selected").fetchall()[0][0]

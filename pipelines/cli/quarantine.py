@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +10,16 @@ import click
 
 from parcours.pipelines.cli.exits import Session
 from parcours.pipelines.cli.options import config_options, read
-from parcours.pipelines.cli.quarantine_options import SHORT, as_mistakes, selected, selection_options
-from parcours.pipelines.cli.query import as_json as plain_value
+from parcours.pipelines.cli.quarantine_fix import fix
+from parcours.pipelines.cli.quarantine_options import (
+    SHORT,
+    as_mistakes,
+    place,
+    selected,
+    selection_options,
+    write_json,
+)
+from parcours.pipelines.cli.quarantine_replay import discard, replay
 from parcours.pipelines.cli.render import print_table
 from parcours.pipelines.cli.render import show as shown
 from parcours.pipelines.cli.root import SuggestingGroup, parcours_command
@@ -74,7 +81,7 @@ def summary(
         select_into(store.connection, selected(chosen))
         rows = summarise(store.connection)
     if as_json:
-        _write_json(rows)
+        write_json(rows)
         return
     if not rows:
         click.echo("nothing is in quarantine")
@@ -135,7 +142,7 @@ def list_(
         count = select_into(store.connection, selected(chosen))
         rows = listed(store.connection, limit)
     if as_json:
-        _write_json(rows)
+        write_json(rows)
         return
     if not rows:
         click.echo("no such record is in quarantine")
@@ -144,7 +151,7 @@ def list_(
         ("id", "rule", "value", "source", "place", "status"),
         [
             (row["quarantine_id"][:SHORT], row["rule"] or row["reason"], _cut(row["value"]), row["source"],
-             _place(row), row["status"])
+             place(row), row["status"])
             for row in rows
         ],
     )  # fmt: skip
@@ -193,7 +200,7 @@ def show(
     if raw:
         click.get_binary_stream("stdout").write(found.record["raw"] or b"")
     elif as_json:
-        _write_json(_as_object(found, advice(found.record)))
+        write_json(_as_object(found, advice(found.record)))
     else:
         _print(found)
         click.echo(f"next: {shown(advice(found.record))}")
@@ -217,7 +224,7 @@ def _print(found: Kept) -> None:
     raw = record["raw"] or b""
     lines = {
         "source": record["source"],
-        "place": _place(record),
+        "place": place(record),
         "broker's time": record["broker_timestamp"],
         "key": None if record["record_key"] is None else _text(record["record_key"], 200),
         "headers": "; ".join(
@@ -263,10 +270,6 @@ def _text(raw: bytes, most: int) -> str:
     return shown(text)
 
 
-def _place(record: Mapping[str, Any]) -> str:
-    return f"{record['source_topic']} [{record['source_partition']}] {record['source_offset']}"
-
-
 def _time(value: Any) -> str:
     return f"{value:%Y-%m-%d %H:%M:%S}"
 
@@ -275,9 +278,5 @@ def _cut(value: str | None) -> str | None:
     return value if value is None or len(value) <= _CUT else value[: _CUT - 1] + "…"
 
 
-def _write_json(entry: Sequence[Mapping[str, Any]] | Mapping[str, Any]) -> None:
-    click.echo(json.dumps(plain_value(entry), ensure_ascii=False))
-
-
-for _each in (summary, list_, show):
+for _each in (summary, list_, show, fix, replay, discard):
     command.add_command(_each)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from parcours.pipelines.cli.query import as_json as plain_value
 
 if TYPE_CHECKING:
     from parcours.pipelines.quarantine import Selection
@@ -66,10 +69,54 @@ def selected(chosen: Mapping[str, Any]) -> Selection:
 
 @contextmanager
 def as_mistakes() -> Iterator[None]:
-    """Turn a selection that cannot be made into an error of the command line."""
-    from parcours.pipelines.quarantine import SelectionError  # noqa: PLC0415, loads DuckDB
+    """Turn a selection that cannot be made, and what can be no fix, into an error of the command line."""
+    from parcours.pipelines.fix_change import FixError  # noqa: PLC0415, loads DuckDB
+    from parcours.pipelines.quarantine import SelectionError  # noqa: PLC0415
 
     try:
         yield
-    except SelectionError as error:
+    except (SelectionError, FixError) as error:
         raise click.UsageError(str(error)) from error
+
+
+def required_selection(chosen: Mapping[str, Any], *, everything: bool) -> Selection:
+    """Turn the options into a selection of open records, where they choose some or say that it is all.
+
+    Raises:
+        click.UsageError: neither is said, or both.
+    """
+    # of those that are named by id, it is told which are closed
+    selection = selected({**chosen, "status": "all" if chosen["id"] else "open"})
+    if selection.chooses == everything:
+        raise click.UsageError(
+            "--all and a selection exclude each other"
+            if everything
+            else "say which records: --reason, --rule, --source, --field, --id or --where, or --all"
+        )
+    return selection
+
+
+def skipped_text(skipped: Mapping[str, int]) -> Iterator[str]:
+    """Say how many named records are not open any more."""
+    for status, count in skipped.items():
+        yield f"skipped: {counted(count)} {'is' if count == 1 else 'are'} {status}"
+
+
+def counted(count: int) -> str:
+    """Write how many records."""
+    return f"{count:,} record{'' if count == 1 else 's'}"
+
+
+def reasons(counts: Mapping[str, int]) -> str:
+    """Write how many by reason."""
+    return ", ".join(f"{reason} {count:,}" for reason, count in counts.items())
+
+
+def place(record: Mapping[str, Any]) -> str:
+    """Write where a record stands."""
+    return f"{record['source_topic']} [{record['source_partition']}] {record['source_offset']}"
+
+
+def write_json(entry: Any) -> None:
+    """Write one JSON value to stdout."""
+    click.echo(json.dumps(plain_value(entry), ensure_ascii=False))
