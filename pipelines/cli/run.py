@@ -123,12 +123,11 @@ def report(session: Session, result: RunResult, *, store: str = "", exit_nothing
         click.echo(f"{done}: read {result.read:,} = {parts}{demoted}, in {result.seconds:.1f} s")
     for text in told(result.identity_changes):
         click.echo(text)
-    report_gate(session, result, store)
     if result.quarantine:
         reasons = ", ".join(f"{reason} {count:,}" for reason, count in result.quarantine.items())
         click.echo(f"in quarantine: {reasons}")
-        sql = "SELECT reason, rule, field, value, message FROM quarantine LIMIT 20"
-        session.say(f'why: parcours query{store} "{sql}"')
+        session.say(f"why: parcours quarantine summary{store}")
+    report_gate(session, result, store)
     return code
 
 

@@ -182,7 +182,7 @@ def test_run_without_a_config(parcours, tmp_path):
     command = ("run", *flags, *(part for text in maps for part in ("--map", text)))
     first = parcours(*command)
     assert "read 3 = loaded 2 + duplicate 0 + quarantined 1 " in first.out
-    assert "why: parcours query --database shop.duckdb " in first.err
+    assert "why: parcours quarantine summary --database shop.duckdb" in first.err
     assert parcours(*command, "--exit-nothing").code == 10
     rows = parcours(
         "query",
