@@ -19,7 +19,7 @@ from parcours.pipelines.observe import Observer
 from parcours.pipelines.store import Store
 from parcours.quality.gate import State, Verdict, judge
 from parcours.quality.standing import standing_rules
-from parcours.quality.suites import Finding, run_suites
+from parcours.quality.suites import DOCS, Finding, run_suites
 from parcours.schemas.config import Config
 
 CHECKED, PUBLISHED = "checked", "published"
@@ -55,6 +55,11 @@ class Check:
 def quality_folder(store: Path) -> Path:
     """Return where a store's suites, results and Data Docs are."""
     return store.with_name(f"{store.name}.quality")
+
+
+def docs_page(config: Config) -> Path:
+    """Return where the Data Docs of a store begin, once it was checked."""
+    return quality_folder(Path(config.store.path)) / DOCS / "index.html"
 
 
 def newest_gate(connection: duckdb.DuckDBPyConnection) -> GateState | None:

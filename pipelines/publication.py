@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import duckdb
+
 from parcours.pipelines.checks import PUBLISHED, Check, GateState, check, committed, is_due, newest_gate
 from parcours.pipelines.commit import RunInfo
 from parcours.pipelines.observe import Observer
@@ -59,6 +61,29 @@ def publish_copy(store: Store, config: Config, gate: GateState, observer: Observ
 def is_published(store: Store, config: Config) -> bool:
     """Say whether the newest copy is there and has all that was committed."""
     return link_of(config).exists() and store.meta(PUBLISHED) == committed(store.connection)
+
+
+@dataclass(frozen=True)
+class NewestCopy:
+    """What the copy that readers open says of itself."""
+
+    file: str
+    published_at: datetime
+    touchpoints: int
+    newest_at: datetime | None
+
+
+def newest_copy(config: Config) -> NewestCopy | None:
+    """Return what the published copy says of itself, or None where there is none."""
+    link = link_of(config)
+    if not link.exists():
+        return None
+    with duckdb.connect(str(link), read_only=True) as connection:
+        row = connection.execute(
+            "SELECT file, published_at, touchpoints, newest_at FROM publications"
+            " ORDER BY published_at DESC LIMIT 1"
+        ).fetchone()
+    return None if row is None else NewestCopy(*row)
 
 
 @contextmanager

@@ -30,6 +30,7 @@ from great_expectations.checkpoint import UpdateDataDocsAction
 from great_expectations.core.run_identifier import RunIdentifier
 
 from parcours.quality.store_dialect import FAILING, held
+from parcours.quality.suites import DOCS
 
 if TYPE_CHECKING:
     from parcours.quality.standing import StandingRule
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 KEPT = 20
 """Checks whose results and pages are kept."""
 
-DOCS = Path("gx", "uncommitted", "data_docs", "local_site")
 RESULTS = Path("gx", "uncommitted", "validations")
 
 _SEVERITIES = {"warn": "warning", "stop": "critical"}

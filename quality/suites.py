@@ -15,6 +15,9 @@ import duckdb
 if TYPE_CHECKING:
     from parcours.quality.standing import StandingRule
 
+DOCS = Path("gx", "uncommitted", "data_docs", "local_site")
+"""Where in its folder a check leaves the Data Docs; they begin with index.html."""
+
 SAMPLE = 10
 """Ids of failing rows that are told."""
 

@@ -23,6 +23,7 @@ CONFIGURATION = 3
 HELD = 4
 LOG_STOPPED = 5
 NOT_PUBLISHED = 6
+WARNED = 7
 NOTHING_TO_DO = 10
 INTERRUPTED = 130
 
@@ -34,6 +35,7 @@ EXIT_CODES = {
     HELD: "another process holds the store",
     LOG_STOPPED: "stopped by the log: a gap, a re-created topic, a replaced file",
     NOT_PUBLISHED: "done, but publication is held",
+    WARNED: "checked, with warnings",
     NOTHING_TO_DO: "nothing to do, with --exit-nothing",
     INTERRUPTED: "interrupted",
 }
@@ -43,11 +45,13 @@ ERRORS = {
     "parcours.transforms.sources.contract.SourceUnavailableError": CONFIGURATION,
     "parcours.transforms.avro_schemas.RegistryUnavailableError": CONFIGURATION,
     "parcours.pipelines.rules.RulesChangedError": CONFIGURATION,
+    "parcours.pipelines.judging.UnknownSourceError": CONFIGURATION,
     "parcours.pipelines.lock.StoreHeldError": HELD,
     "parcours.transforms.sources.contract.LogStoppedError": LOG_STOPPED,
     "parcours.pipelines.slices.SliceFailedError": FAILED,
     "parcours.pipelines.store.StoreVersionError": FAILED,
     "parcours.pipelines.store.DiskSpaceError": FAILED,
+    "parcours.serving.publish.PublishError": FAILED,
     "parcours.pipelines.simulate.topic.TopicError": CONFIGURATION,
     "builtins.FileNotFoundError": FAILED,
 }

@@ -7,6 +7,7 @@ import json
 import math
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -14,12 +15,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from parcours.pipelines.cli.exits import Session
+from parcours.pipelines.cli.gate import age
 from parcours.pipelines.cli.options import config_options, read
 from parcours.pipelines.cli.render import print_table
 from parcours.pipelines.cli.root import parcours_command
 
 if TYPE_CHECKING:
     import duckdb
+
+    from parcours.schemas.config import Config
 
 TABLE_ROWS = 1_000
 """Rows that a table shows; csv and json write all."""
@@ -51,7 +55,8 @@ def command(
     """Run SQL on the store. Changes nothing in it.
 
     SQL may be - to read it from standard input. A table shows numbers to four decimals; csv and json in full.
-    While a run holds the store, it exits with 4 and names the holder.
+    While a run holds the store, the published copy is asked, and its age is said; where there is none, it
+    exits with 4 and names the holder.
     """
     session.json = format_ == "json"
     if sql == "-":
@@ -60,12 +65,9 @@ def command(
 
     import duckdb  # noqa: PLC0415, slow to load
 
-    from parcours.pipelines.store import Store  # noqa: PLC0415, loads DuckDB
-
-    options = loaded.config.store
-    with Store(options.path, memory_limit=options.memory_limit, read_only=True) as store:
+    with _opened(session, loaded.config) as connection:
         try:
-            result = store.connection.execute(sql)
+            result = connection.execute(sql)
             if result is None:  # an empty text, or nothing but a comment
                 raise click.UsageError(
                     'the SQL holds no statement; write one, as in "FROM journeys LIMIT 10"'
@@ -74,6 +76,30 @@ def command(
             _WRITERS[format_](session, names, result)
         except duckdb.Error as error:
             raise click.ClickException(str(error)) from error
+
+
+@contextmanager
+def _opened(session: Session, config: Config) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open the store to read or, where it is held, the published copy."""
+    import duckdb  # noqa: PLC0415, slow to load
+
+    from parcours.pipelines.publication import link_of, newest_copy  # noqa: PLC0415
+    from parcours.pipelines.store import Store, StoreHeldError  # noqa: PLC0415
+
+    try:
+        store = Store(config.store.path, memory_limit=config.store.memory_limit, read_only=True)
+    except StoreHeldError:
+        copy = newest_copy(config)
+        if copy is None:
+            raise
+    else:
+        with store:
+            yield store.connection
+        return
+    session.say(f"the store is held: this is the copy published {age(copy.published_at)}")
+    settings: dict[str, str | bool | int | float | list[str]] = {"memory_limit": config.store.memory_limit}
+    with duckdb.connect(str(link_of(config)), read_only=True, config=settings) as connection:
+        yield connection
 
 
 def _rows(result: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from parcours.pipelines.cli.exits import Session
+from parcours.pipelines.cli.gate import age, gate_text
 from parcours.pipelines.cli.options import config_options, read
 from parcours.pipelines.cli.render import print_table
 from parcours.pipelines.cli.root import parcours_command
@@ -35,7 +36,7 @@ parcours status --json | jq '.offsets[] | select(.lag > 0)'
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object.")
 @click.pass_obj
 def command(session: Session, config_files: tuple[str, ...], database: str | None, as_json: bool) -> None:
-    """Show offsets, lag, runs, balances and quarantine.
+    """Show offsets, lag, runs, balances, the gate, what is published and quarantine.
 
     While a run holds the store, this is the state of its last commit.
     """
@@ -60,6 +61,7 @@ def _print(store: str, told: Mapping[str, Any]) -> None:
     click.echo(f"store {store}, state of {told.get('written_at', 'before its first commit')}")
     if holder:
         click.echo(f"held by process {holder['pid']} on {holder['host']} since {holder['started_at']}")
+    _print_gate(told)
     for section, (title, names) in _SECTIONS.items():
         rows: Sequence[Mapping[str, Any]] = told.get(section) or ()
         if rows:
@@ -71,6 +73,20 @@ def _print(store: str, told: Mapping[str, Any]) -> None:
         counts: Mapping[str, int] = told.get(section) or {}
         if counts:
             print_table((name, "rows"), list(counts.items()), title=title)
+
+
+def _print_gate(told: Mapping[str, Any]) -> None:
+    gate, copy, waiting = told.get("gate"), told.get("publication"), told.get("dead_letters")
+    if gate:
+        click.echo(f"{gate_text(gate)}; checked {age(gate['decided_at'])}")
+    else:
+        click.echo("publication: the store was not checked yet; parcours check does")
+    if copy:
+        click.echo(
+            f"published {age(copy['published_at'])}: {copy['file']}, {copy['touchpoints']:,} touchpoints"
+        )
+    if waiting:
+        click.echo(f"rejected records that wait to be sent to the dead-letter topic: {waiting:,}")
 
 
 def _shown(name: str, value: Any) -> Any:
