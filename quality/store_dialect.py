@@ -28,6 +28,16 @@ held: ContextVar[duckdb.DuckDBPyConnection | None] = ContextVar("held", default=
 """The connection to use where this process holds the store: DuckDB opens no file twice."""
 
 
+class _Cursor(duckdb_engine.CursorWrapper):
+    """A cursor that names types in words: Great Expectations keeps results, and DuckDB's types with them."""
+
+    @property
+    def description(self) -> list[tuple[Any, ...]] | None:
+        """What the last result's columns are."""
+        columns = super().__getattr__("description")
+        return columns and [(name, str(kind), *rest) for name, kind, *rest in columns]
+
+
 class _Connection(duckdb_engine.ConnectionWrapper):
     """A connection that knows what was counted: after one failed query, all are asked for again.
 
@@ -36,8 +46,13 @@ class _Connection(duckdb_engine.ConnectionWrapper):
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, lent: bool) -> None:
         super().__init__(connection)
+        self._connection = connection
         self._lent = lent
         self.counts: dict[str, int | duckdb.Error] = {}
+
+    def cursor(self) -> _Cursor:
+        """Return what queries are executed on."""
+        return _Cursor(self._connection, self)
 
     def close(self) -> None:
         """Close it, unless whoever lent it does."""
@@ -106,7 +121,6 @@ def _let_go() -> None:
 
     SQLAlchemy keeps what duckdb-engine taught it, and Great Expectations keeps SQLAlchemy.
     """
-    for name, module in list(sys.modules.items()):
-        if name.partition(".")[0] == "duckdb_engine" or name == __name__:
-            for kept in ("duckdb", "DBAPI"):
-                vars(module).pop(kept, None)
+    names = [name for name in sys.modules if name.partition(".")[0] == "duckdb_engine"]
+    for module in [sys.modules[name] for name in (*names, __name__)]:
+        vars(module).clear()
