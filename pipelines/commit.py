@@ -159,18 +159,14 @@ def write_tables(
         run: the run that writes.
         now: when, UTC.
         max_customers_per_device: more make a device nobody's.
-        rejects: the statements that say what comes of rejected records: those of records that were read, or
-            of quarantined ones that were tried again.
+        rejects: the statements that say what comes of what was rejected: of records that were read, of
+            quarantined ones that were tried again (replayed), or of touchpoints (revalidated).
     """
     values = {"run_id": run.run_id, "now": now}
-    run_sql(connection, rejects, values)
-    run_sql(
-        connection,
-        "losers",
-        values,
-        staged_json=canonical_json_sql("s", stage="stage"),
-        stored_json=canonical_json_sql("s", stage="stage_given"),
-    )
+    stored_json = canonical_json_sql("t", stage="stage_given")
+    run_sql(connection, rejects, values, stored_json=stored_json)
+    staged_json = canonical_json_sql("s", stage="stage")
+    run_sql(connection, "losers", values, staged_json=staged_json, stored_json=stored_json)
     run_sql(connection, "tables", values, max_customers_per_device=str(max_customers_per_device))
 
 

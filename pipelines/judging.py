@@ -1,4 +1,4 @@
-"""Quarantined records tried again: cut into batches, decoded and validated as their source does, or as fixes say.
+"""Quarantined records tried again: cut into batches, decoded and validated as their source, or a fix, says.
 
 Nothing here writes into the store's relations. A batch has records that are read alike: one place, one
 context, one set of fixes; and no two of one offset, so that the offset tells which one is meant.
@@ -6,8 +6,9 @@ context, one set of fixes; and no two of one offset, so that the offset tells wh
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
 from importlib import resources
 
 import duckdb
@@ -16,13 +17,13 @@ import pyarrow.compute as pc
 
 from parcours.pipelines.fixes import as_edited, of_contents, overlaid
 from parcours.schemas.config import Config, Source
-from parcours.schemas.touchpoint import RAW
+from parcours.schemas.touchpoint import RAW, TOUCHPOINT
 from parcours.transforms.contexts import context_of
-from parcours.transforms.decode import Decoder, make_decoder
+from parcours.transforms.decode import make_decoder
 from parcours.transforms.elements import PlannedRange, SourceBatch, ValidatedBatch
 from parcours.transforms.sources.contract import BATCH_BYTES, BATCH_RECORDS
 from parcours.transforms.stage import RANGE_BITS
-from parcours.transforms.validate import Validator, make_validator
+from parcours.transforms.validate import make_validator
 
 FORGOTTEN_PARTITIONS = 1_000_000
 """How far below its own partition a reference row of a log that was forgotten stands."""
@@ -61,12 +62,14 @@ class Judged:
         form: record or contents.
         ids: the records' quarantine ids.
         offsets: their offsets, in the same order.
+        fields: gives the fields of all that could be decoded, valid or not, with ``source_offset``.
     """
 
     batch: ValidatedBatch
     form: str
     ids: pa.Array
     offsets: pa.Array
+    fields: Callable[[], pa.Table]
 
     def ids_of(self, rows: pa.Table) -> pa.Array:
         """Return the quarantine ids of valid or rejected rows of the batch."""
@@ -74,7 +77,7 @@ class Judged:
 
 
 def choose(connection: duckdb.DuckDBPyConnection, config: Config) -> dict[str, int]:
-    """Cut what ``selected(quarantine_id)`` names into batches, the temporary tables ``tried`` and ``batches``.
+    """Cut what ``selected(quarantine_id)`` names into batches: the tables ``tried`` and ``batches``.
 
     Returns:
         How many records are not tried, by why: they are no longer ``open``, their bytes were ``cut`` at
@@ -125,56 +128,73 @@ def judged(connection: duckdb.DuckDBPyConnection, config: Config) -> Iterator[Ju
     """
     sources = {source.name: source for source in config.source}
     batches = connection.execute("SELECT * FROM batches ORDER BY batch").fetchall()
-    reading, decoder, validator, format_ = None, None, None, ""
+    reader: _Reader | None = None
     for row in batches:
         batch = _Batch(*row[:6], tuple(row[6]), *row[7:])
-        source = sources[batch.source]
-        if batch.reading != reading:
-            reading = batch.reading
-            own = _as_read(source, batch)
-            format_ = own.format
-            decoder, validator = make_decoder(own, config.validation), make_validator(own, config)
-        assert decoder is not None and validator is not None  # noqa: S101  the first batch made them
-        yield _judge(connection, batch, source, format_, decoder, validator)
+        if reader is None or batch.reading != reader.reading:
+            reader = _Reader(batch, sources[batch.source], config)
+        yield reader.judge(connection, batch)
 
 
-def _as_read(source: Source, batch: _Batch) -> Source:
-    if batch.form == "contents":
-        return overlaid(of_contents(source.name), batch.changes)
-    own = overlaid(source, batch.changes)
-    return as_edited(own) if batch.edited else own
+class _Reader:
+    """Decoder and validator of batches that are read alike."""
+
+    def __init__(self, batch: _Batch, source: Source, config: Config) -> None:
+        self.reading = batch.reading
+        self._is_reference = source.loads != "touchpoints"
+        if batch.form == "contents":
+            source = of_contents(source.name)
+        source = overlaid(source, batch.changes)
+        if batch.edited:
+            source = as_edited(source)
+        self._format = source.format
+        self._decoder = make_decoder(source, config.validation)
+        self._validator = make_validator(source, config)
+
+    def judge(self, connection: duckdb.DuckDBPyConnection, batch: _Batch) -> Judged:
+        """Decode and validate one batch."""
+        table = connection.sql(_RECORDS, params=[batch.id]).to_arrow_table().combine_chunks()
+        records = raw_batch(table)
+        kept = connection.execute(
+            "SELECT context FROM internal.contexts WHERE context_id = ?", [batch.context_id]
+        ).fetchone()
+        context = context_of(self._format, kept[0] if kept else None, records["offset"])
+        partition = batch.partition
+        if batch.copy is not None and self._is_reference:
+            partition -= FORGOTTEN_PARTITIONS * batch.copy
+        place = PlannedRange(batch.id, batch.source, batch.topic, partition, 0, 0)
+        decoded = self._decoder.decode(SourceBatch(place, records, context))
+        judged = self._validator.validate(decoded)
+        if batch.form == "contents" and not batch.changes and not batch.edited:
+            judged = _with_own_hash(judged, table)
+        ids, fields = table["quarantine_id"].combine_chunks(), partial(self._validator.fields, decoded)
+        return Judged(judged, batch.form, ids, records["offset"], fields)
 
 
-def _judge(  # noqa: PLR0917
-    connection: duckdb.DuckDBPyConnection,
-    batch: _Batch,
-    source: Source,
-    format_: str,
-    decoder: Decoder,
-    validator: Validator,
-) -> Judged:
-    table = connection.sql(
-        """
-        SELECT
-            t.quarantine_id, q.source_offset AS "offset", q.broker_timestamp, q.record_key, q.headers,
-            coalesce(f.edited, q.raw) AS "value", octet_length(coalesce(f.edited, q.raw)) AS "size"
-        FROM tried AS t
-        JOIN quarantine AS q ON q.rowid = t.stored_row
-        LEFT JOIN fixes AS f ON f.fix_id = t.edited_by
-        WHERE t.batch = ? ORDER BY q.source_offset
-        """,
-        params=[batch.id],
-    ).to_arrow_table()
-    records = pa.record_batch(
-        [table[field.name].combine_chunks().cast(field.type) for field in RAW], schema=RAW
-    )
-    kept = connection.execute(
-        "SELECT context FROM internal.contexts WHERE context_id = ?", [batch.context_id]
-    ).fetchone()
-    context = context_of(format_, kept[0] if kept else None, records["offset"])
-    partition = batch.partition
-    if batch.copy is not None and source.loads != "touchpoints":
-        partition -= FORGOTTEN_PARTITIONS * batch.copy
-    place = PlannedRange(batch.id, batch.source, batch.topic, partition, 0, 0)
-    result = validator.validate(decoder.decode(SourceBatch(place, records, context)))
-    return Judged(result, batch.form, table["quarantine_id"].combine_chunks(), records["offset"])
+_RECORDS = """
+SELECT
+    t.quarantine_id, q.source_offset AS "offset", q.broker_timestamp, q.record_key, q.headers,
+    coalesce(f.edited, q.raw) AS "value",
+    -- what we wrote ourselves is not held against max_record_bytes
+    if(q.form = 'contents', 0, octet_length(coalesce(f.edited, q.raw))) AS "size", q.content_sha256
+FROM tried AS t
+JOIN quarantine AS q ON q.rowid = t.stored_row
+LEFT JOIN fixes AS f ON f.fix_id = t.edited_by
+WHERE t.batch = ? ORDER BY q.source_offset
+"""
+
+
+def raw_batch(table: pa.Table) -> pa.RecordBatch:
+    """Return the columns of ``RAW`` of a table in one chunk."""
+    return pa.record_batch([table[field.name].combine_chunks().cast(field.type) for field in RAW], schema=RAW)
+
+
+def _with_own_hash(judged: ValidatedBatch, table: pa.Table) -> ValidatedBatch:
+    """Give contents the hash that they had: it was taken before look-ups, of which they bear the outcome."""
+    valid = judged.touchpoints
+    if not valid.num_rows:
+        return judged
+    rows = pc.index_in(valid["source_offset"].combine_chunks(), value_set=table["offset"].combine_chunks())
+    place = TOUCHPOINT.get_field_index("content_sha256")
+    hashes = table["content_sha256"].combine_chunks().take(rows).cast(TOUCHPOINT.field(place).type)
+    return replace(judged, touchpoints=valid.set_column(place, TOUCHPOINT.field(place), hashes))

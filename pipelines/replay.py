@@ -18,7 +18,7 @@ from parcours.pipelines import judging
 from parcours.pipelines.judging import Judged, UnknownSourceError
 from parcours.pipelines.observe import Observer
 from parcours.pipelines.store import Store
-from parcours.pipelines.store_run import StoreRun
+from parcours.pipelines.store_run import DryRunError, StoreRun
 from parcours.schemas.config import Config
 from parcours.schemas.literal import literal
 from parcours.schemas.references import REFERENCES
@@ -119,10 +119,6 @@ def replay(
             run.close()
 
 
-class _DryRunError(Exception):
-    """Ends a transaction that is not to be committed."""
-
-
 def _replay(run: StoreRun, select: Select, *, dry_run: bool) -> Replayed:
     started = time.monotonic()
     connection, folder = run.connection, run.new_attempt()
@@ -138,15 +134,15 @@ def _replay(run: StoreRun, select: Select, *, dry_run: bool) -> Replayed:
                 with run.step("merge"):
                     _register(run, folder, manifests)
                     merge(connection, run.config, manifests, run.run.run_id)
-                counts, _ = run.commit(manifests, run.build(folder))
+                counts, _ = run.commit(manifests, run.build(folder), rejects="replayed")
                 run.result.add(counts)
             open_ = connection.execute("SELECT count(*) FROM quarantine WHERE status = 'open'").fetchall()[0][
                 0
             ]
             reasons = _reasons(connection) if tried else {}
             if dry_run:
-                raise _DryRunError
-    except _DryRunError:
+                raise DryRunError
+    except DryRunError:
         pass
     else:
         run.result.slices += bool(tried)

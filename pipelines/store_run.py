@@ -86,6 +86,10 @@ def _now() -> datetime:
     return datetime.now(UTC).replace(tzinfo=None)
 
 
+class DryRunError(Exception):
+    """Ends a transaction that is not to be committed."""
+
+
 class StoreRun:
     """One run over an open store."""
 
@@ -271,9 +275,14 @@ class StoreRun:
         self.result.slices += 1
 
     def commit(
-        self, manifests: Sequence[Manifest], built: dict[str, list[Path]]
+        self, manifests: Sequence[Manifest], built: dict[str, list[Path]], *, rejects: str = "rejected"
     ) -> tuple[Counts, IdentityChange | None]:
         """Check and write what was merged and built, inside the caller's transaction.
+
+        Args:
+            manifests: what was read.
+            built: the built files of each relation.
+            rejects: as in ``commit.write_tables``.
 
         Returns:
             What became of the records, and what changed hands by a merge, an alias or a decision.
@@ -282,7 +291,6 @@ class StoreRun:
             CommitRefusedError: a check failed.
         """
         now = _now()
-        replays = any(manifest.replays for manifest in manifests)
         with self.step("check"):
             commit.register_built(self.connection, built)
             commit.balance(self.connection, manifests)
@@ -294,7 +302,7 @@ class StoreRun:
                 self.run,
                 now,
                 self.config.identity.max_customers_per_device,
-                rejects="replayed" if replays else "rejected",
+                rejects=rejects,
             )
         with self.step("ledger"):
             return commit.write_ledger(self.connection, self.run, now, manifests), change

@@ -4,14 +4,15 @@ SELECT
     f.conflict_id AS quarantine_id, s.source_name, s.source_topic, s.source_partition, s.source_offset, s.broker_timestamp,
     s.record_key, s.headers, encode($staged_json) AS raw, 'conflict' AS step, 'conflicting_duplicate' AS reason,
     'event_id.one_content' AS rule, 'event_id' AS field, a.event_id AS value,
-    'another record with this event_id has other contents and an earlier (occurred_at, content)' AS message
+    'another record with this event_id has other contents and an earlier (occurred_at, content)' AS message,
+    s.content_sha256
 FROM fates AS f JOIN arrivals AS a USING (rid) JOIN staged AS s USING (rid) WHERE f.fate = 'conflict'
 UNION ALL
 SELECT
-    d.conflict_id, s.source_name, s.source_topic, s.source_partition, s.source_offset, s.broker_timestamp, s.record_key,
-    s.headers, encode($stored_json), 'conflict', 'conflicting_duplicate', 'event_id.one_content', 'event_id', s.event_id,
-    'a later record with this event_id has other contents and an earlier (occurred_at, content)'
-FROM demoted AS d JOIN touchpoints AS s ON s.rowid = d.stored_row
+    d.conflict_id, t.source_name, t.source_topic, t.source_partition, t.source_offset, t.broker_timestamp, t.record_key,
+    t.headers, encode($stored_json), 'conflict', 'conflicting_duplicate', 'event_id.one_content', 'event_id', t.event_id,
+    'a later record with this event_id has other contents and an earlier (occurred_at, content)', t.content_sha256
+FROM demoted AS d JOIN touchpoints AS t ON t.rowid = d.stored_row
 WHERE d.conflict_id IS NOT NULL;
 
 -- One that had lost before was loaded while the winner was away.
@@ -21,7 +22,7 @@ SET attempts = attempts + 1, last_at = $now, status = 'open', closed_by_run = NU
 FROM losers AS l WHERE quarantine.quarantine_id = l.quarantine_id;
 
 INSERT INTO quarantine
-SELECT l.*, $run_id, $now, $now, 1, 'open', NULL, 'contents', NULL, []
+SELECT l.* EXCLUDE (content_sha256), $run_id, $now, $now, 1, 'open', NULL, 'contents', NULL, [], content_sha256
 FROM losers AS l ANTI JOIN quarantine AS q USING (quarantine_id);
 
 INSERT INTO quarantine_attempts

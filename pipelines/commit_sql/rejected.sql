@@ -16,7 +16,7 @@ SET attempts = attempts + 1, last_at = $now, broker_timestamp = r.broker_timesta
 FROM rejects AS r WHERE quarantine.quarantine_id = r.quarantine_id;
 
 INSERT INTO quarantine
-SELECT r.* EXCLUDE (context_id), $run_id, $now, $now, 1, 'open', NULL, 'record', context_id, []
+SELECT r.* EXCLUDE (context_id), $run_id, $now, $now, 1, 'open', NULL, 'record', context_id, [], NULL
 FROM rejects AS r ANTI JOIN quarantine AS q USING (quarantine_id);
 
 INSERT INTO quarantine_attempts

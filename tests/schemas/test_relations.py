@@ -74,7 +74,7 @@ PROMISED = {
     "ref_targets_now": "kpi dimension period value direction valid_from attributes",
     "quarantine": """quarantine_id source source_topic source_partition source_offset broker_timestamp
         record_key headers raw step reason rule field value message run_id first_at last_at attempts status
-        closed_by_run form context_id fixes""",
+        closed_by_run form context_id fixes content_sha256""",
     "quarantine_attempts": "quarantine_id attempt attempted_at run_id step reason rule field value message",
     "fixes": "fix_id decided_at run_id change edited note records",
     "gate": "decided_at run_id state reasons since",
