@@ -110,6 +110,16 @@ class Validator:
             context,
         )
 
+    def fields(self, decoded: DecodedBatch) -> pa.Table:
+        """Return the fields of every row that was decoded, valid or not, and where it stood: for showing."""
+        names = ["row", *layout_of(self._source).names]
+        rows = [rows.select(names) for part in decoded.parts for rows, _ in self._judge(decoded, part)]
+        if not rows:
+            return pa.table({"source_offset": pa.array([], pa.int64())})
+        table = pa.concat_tables(rows, promote_options="permissive").combine_chunks()
+        offsets = decoded.source.records["offset"].take(table["row"].combine_chunks())
+        return table.drop_columns(["row"]).append_column("source_offset", offsets)
+
     def _judge(self, decoded: DecodedBatch, part: DecodedPart) -> list[tuple[pa.Table, tuple[Rule, ...]]]:
         """Say of each row what it is and which rule it breaks: tables, with the rules they refer to."""
         table = self._input(decoded, part)
