@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from parcours.quality.row_ids import TIMES, identifier, row_id, types_of
 from parcours.quality.sentences import bounds, percent
-from parcours.schemas.config import Config, parse_duration
+from parcours.schemas.config import Config
 from parcours.schemas.literal import literal
 from parcours.schemas.rule import ROW_KINDS, Rule
 
@@ -150,7 +150,7 @@ def _order(rule: Rule, _config: Config, _now: datetime) -> Query:
 
 
 def _freshness(rule: Rule, config: Config, now: datetime) -> Query:
-    since = f"{now - parse_duration(rule.within):%Y-%m-%d %H:%M:%S}"
+    since = f"{now - (rule.within or timedelta()):%Y-%m-%d %H:%M:%S}"
     asked = [source.name for source in config.source if source.loads == "touchpoints"]
     names = ", ".join(f"({literal(name)})" for name in ([rule.source] if rule.source else asked))
     newest = f"""(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 from parcours.schemas.rule import Rule
 
@@ -79,9 +80,10 @@ def _freshness(rule: Rule) -> tuple[str, str]:
         if rule.source
         else ("each source has", "chaque source a")
     )
+    hours = f"{(rule.within or timedelta()) / timedelta(hours=1):g} h"
     return (
-        f"{english} an event that is at most {rule.within} old",
-        f"{french} un événement qui date d'au plus {rule.within}",
+        f"{english} an event that is at most {hours} old",
+        f"{french} un événement qui date d'au plus {hours}",
     )
 
 

@@ -77,7 +77,7 @@ class Rule(BaseModel):
     to: str | None = Field(default=None, description="reference: RELATION.COLUMN that knows the value")
     before: str | None = Field(default=None, description="order: the column of the earlier time")
     after: str | None = Field(default=None, description="order: the column of the later time")
-    within: str | None = Field(default=None, description="freshness: an event at most this old, as 6h")
+    within: Duration | None = Field(default=None, description="freshness: an event at most this old, as 6h")
     source: str | None = Field(default=None, description="freshness: the source; default: each of them")
     deviations: float = Field(
         default=3.0, gt=0, description="volume: standard deviations that a day may be off"
