@@ -116,6 +116,7 @@ def make_store(folder: Path, path: Path, touchpoints: int) -> None:
             ],
             "taxonomy": taxonomy().model_dump(),
             "journey": {"gap": GAP},
+            "gate": {"at_end": False},
         }
     )
     runs.run(config, observer=SilentObserver(), stop=threading.Event())

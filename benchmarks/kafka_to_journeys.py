@@ -120,6 +120,7 @@ def config_for(folder: Path, bootstrap: str, topic: str, schema: Path) -> Config
                 }
             ],
             "taxonomy": taxonomy().model_dump(),
+            "gate": {"at_end": False},
         }
     )
 

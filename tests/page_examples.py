@@ -165,7 +165,13 @@ def load(example: Example, common: dict[str, Any], folder: Path) -> duckdb.DuckD
             }
         )
     config = Config.model_validate(
-        {**common, **rules, "store": {"path": str(folder / "store")}, "source": sources}
+        {
+            **common,
+            **rules,
+            "store": {"path": str(folder / "store")},
+            "source": sources,
+            "gate": {"at_end": False},
+        }
     )
     load_store(config)
     for kind, id_, customer_id in example.decisions:

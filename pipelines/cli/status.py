@@ -36,7 +36,7 @@ parcours status --json | jq '.offsets[] | select(.lag > 0)'
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object.")
 @click.pass_obj
 def command(session: Session, config_files: tuple[str, ...], database: str | None, as_json: bool) -> None:
-    """Show offsets, lag, runs, balances, the gate, what is published and quarantine.
+    """Show offsets, lag, runs, balances, the gate and quarantine.
 
     While a run holds the store, this is the state of its last commit.
     """

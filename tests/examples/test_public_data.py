@@ -19,7 +19,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 
 def load(name, test_data, folder):
     """Load one example with its own config; return what the run did, and the store, open to read."""
-    overrides = {"store": {"path": str(folder / "store.duckdb")}}
+    overrides = {"store": {"path": str(folder / "store.duckdb")}, "gate": {"at_end": False}}
     config = load_config(
         [EXAMPLES / name / "parcours.toml"], overrides, {"PARCOURS_TEST_DATA": str(test_data)}
     )

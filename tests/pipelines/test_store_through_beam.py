@@ -104,7 +104,12 @@ def config_for(options, folder, format_):
         folder.joinpath(source["name"] if "loads" in source else "touchpoints").mkdir()
     rules = config_of(options).model_dump(exclude={"source", "store"})
     return Config.model_validate(
-        {**rules, "store": {"path": str(folder / "store.duckdb")}, "source": sources}
+        {
+            **rules,
+            "store": {"path": str(folder / "store.duckdb")},
+            "source": sources,
+            "gate": {"at_end": False},
+        }
     )
 
 

@@ -37,7 +37,11 @@ class Folder:
                     "channel": "=web"},
         }  # fmt: skip
         return Config.model_validate(
-            {"store": {"path": str(self.store), "slice_records": slice_records}, "source": [source]}
+            {
+                "store": {"path": str(self.store), "slice_records": slice_records},
+                "source": [source],
+                "gate": {"at_end": False},
+            }
         )
 
     def run(self, slice_records: int = 1_000) -> tuple[int, int]:

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -39,6 +40,8 @@ def project(tmp_path_factory):
             "touchpoints",
         ]
         assert run_guarded(root, simulate) == 0
+        with Path("parcours.toml").open("a") as config:
+            config.write("\n[gate]\nat_end = false\n")
         assert run_guarded(root, ["run"]) == 0
     finally:
         os.chdir(before)

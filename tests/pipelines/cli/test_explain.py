@@ -10,6 +10,9 @@ from parcours.pipelines.store import Store
 from stores import load
 
 CONFIG = """
+[gate]
+at_end = false
+
 [[source]]
 name = "crm"
 kind = "file"

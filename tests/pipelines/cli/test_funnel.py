@@ -8,6 +8,9 @@ from parcours.pipelines.config import load_config
 from stores import load
 
 CONFIG = """
+[gate]
+at_end = false
+
 [[source]]
 name = "crm"
 kind = "file"

@@ -9,6 +9,9 @@ from parcours.pipelines.config import load_config
 from stores import load
 
 CONFIG = """
+[gate]
+at_end = false
+
 [kpi]
 figures = []
 
