@@ -19,6 +19,18 @@ from parcours.transforms.validate import make_validator
 
 _FILES = ("writer_schema", "reader_schema", "schemas")
 
+_AVRO = ("avro", "avro-confluent", "avro-single-object", "avro-file")
+
+_FORMATS = {
+    "encoding": ("json", "csv"),
+    "delimiter": ("csv",),
+    "quote": ("csv",),
+    "writer_schema": ("avro", "avro-single-object"),
+    "reader_schema": _AVRO,
+    "schemas": ("avro-confluent", "avro-single-object"),
+}
+"""Keys that some formats alone have: of others they would change nothing."""
+
 
 class FixError(Exception):
     """What was asked for cannot be a fix."""
@@ -111,6 +123,9 @@ def _problems(asked: Asked, source: Source) -> Iterator[str]:
             near = nearest(name, known)
             hint = f'did you mean "{near}"?' if near else f"fields: {', '.join(known)}"
             yield f'"{name}" is no field of {source.loads}; {hint}'
+    for key in asked.keys:
+        if source.format not in _FORMATS.get(key, (source.format,)):
+            yield f'{key} changes nothing in format "{source.format}", that of source "{source.name}"'
     for name, text in asked.sql.items():
         for mistake in expression_mistakes(text, source.loads):
             near = nearest(mistake.unknown, mistake.allowed) if mistake.unknown else None

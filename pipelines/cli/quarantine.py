@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,10 +20,11 @@ from parcours.pipelines.cli.quarantine_options import (
     selection_options,
     write_json,
 )
-from parcours.pipelines.cli.quarantine_replay import discard, replay
+from parcours.pipelines.cli.quarantine_replay import discard, replay, revalidate
 from parcours.pipelines.cli.render import print_table
 from parcours.pipelines.cli.render import show as shown
 from parcours.pipelines.cli.root import SuggestingGroup, parcours_command
+from parcours.pipelines.cli.run import store_options
 
 if TYPE_CHECKING:
     from parcours.pipelines.config import LoadedConfig
@@ -100,7 +102,8 @@ def summary(
     click.echo(told)
     first = rows[0]
     if first["open"]:
-        session.say(f"which: parcours quarantine list --source {first['source']} --rule {first['rule']}")
+        chosen_by = f"--source {quote(first['source'])} --rule {first['rule']}"
+        session.say(f"which: parcours quarantine list{store_options(config_files, database)} {chosen_by}")
 
 
 @parcours_command(
@@ -157,7 +160,8 @@ def list_(
     )  # fmt: skip
     more = f"; --limit {count} lists all" if count > len(rows) else ""
     click.echo(f"{len(rows):,} of {count:,}{more}")
-    session.say(f"one of them: parcours quarantine show {rows[0]['quarantine_id'][:SHORT]}")
+    options = store_options(config_files, database)
+    session.say(f"one of them: parcours quarantine show{options} {rows[0]['quarantine_id'][:SHORT]}")
 
 
 @parcours_command(
@@ -190,23 +194,54 @@ def show(
     session.json = as_json
     if raw and as_json:
         raise click.UsageError("--raw writes bytes and --json an object: choose one")
-    loaded = read(session, config_files, database, only_store=True)
+    loaded = read(session, config_files, database)
 
     from parcours.pipelines.advice import advice  # noqa: PLC0415
-    from parcours.pipelines.quarantine import full_id, kept  # noqa: PLC0415, loads DuckDB
+    from parcours.pipelines.quarantine import Selection, full_id, kept, select_into  # noqa: PLC0415, loads DuckDB
 
     with _open(loaded) as store:
         found = kept(store.connection, full_id(store.connection, id_))
+        select_into(store.connection, Selection(id=[found.record["quarantine_id"]], status="open"))
+        now = _now(store, loaded)
+    passes = f"it would be loaded: parcours quarantine replay --id {found.record['quarantine_id'][:SHORT]}"
+    advised = passes if "fields" in now else advice(found.record)
     if raw:
         click.get_binary_stream("stdout").write(found.record["raw"] or b"")
     elif as_json:
-        write_json(_as_object(found, advice(found.record)))
+        write_json({**_as_object(found), "now": now, "advice": advised})
     else:
         _print(found)
-        click.echo(f"next: {shown(advice(found.record))}")
+        _print_now(now)
+        click.echo(f"next: {shown(advised)}")
 
 
-def _as_object(found: Kept, advised: str) -> dict[str, Any]:
+def _now(store: Store, loaded: LoadedConfig) -> dict[str, Any]:
+    """Return what the config as it stands makes of the selected record, or why nobody knows."""
+    from parcours.pipelines.judging import UnknownSourceError  # noqa: PLC0415, loads DuckDB
+    from parcours.pipelines.preview import preview  # noqa: PLC0415
+
+    try:
+        found = preview(store.connection, loaded.config, {})
+    except (UnknownSourceError, ValueError) as error:
+        return {"unknown": str(error)}
+    (sample,) = found.samples or [{}]
+    if found.passing:
+        return {"fields": {name: after for name, (_, after) in sample["fields"].items() if after}}
+    if found.failing:
+        return {name: sample[name] for name in ("rule", "field", "value", "message")}
+    return {"not_tried": next(iter(found.skipped), "open")}
+
+
+def _print_now(now: Mapping[str, Any]) -> None:
+    if "fields" in now:
+        print_table(("field", "value"), now["fields"].items(), title="A replay would load it now")
+    elif "message" in now:
+        click.echo(f"\nA replay would reject it now: {shown(now['message'])}")
+    elif "unknown" in now:
+        click.echo(f"\nWhat a replay would make of it is not known: {shown(now['unknown'])}")
+
+
+def _as_object(found: Kept) -> dict[str, Any]:
     """Return a record as JSON has it: bytes that are a text as one, others in hexadecimal digits."""
     record = dict(found.record)
     raw = record.pop("raw")
@@ -214,7 +249,7 @@ def _as_object(found: Kept, advised: str) -> dict[str, Any]:
         told = {"raw": None if raw is None else raw.decode()}
     except UnicodeDecodeError:
         told = {"raw": None, "raw_hex": raw.hex()}
-    return {**record, **told, "attempts": found.attempts, "fixes": found.fixes, "advice": advised}
+    return {**record, **told, "attempts": found.attempts, "fixes": found.fixes}
 
 
 def _print(found: Kept) -> None:
@@ -278,5 +313,5 @@ def _cut(value: str | None) -> str | None:
     return value if value is None or len(value) <= _CUT else value[: _CUT - 1] + "…"
 
 
-for _each in (summary, list_, show, fix, replay, discard):
+for _each in (summary, list_, show, fix, replay, revalidate, discard):
     command.add_command(_each)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from parcours.pipelines.cli.quarantine_options import (
     SHORT,
     as_mistakes,
     counted,
-    place,
+    print_samples,
     reasons,
     required_selection,
     selection_options,
@@ -24,12 +24,12 @@ from parcours.pipelines.cli.quarantine_options import (
     write_json,
 )
 from parcours.pipelines.cli.quarantine_replay import print_replayed, run_replay
-from parcours.pipelines.cli.render import print_table
 from parcours.pipelines.cli.root import parcours_command
 
 if TYPE_CHECKING:
     from parcours.pipelines.fix_change import Asked
-    from parcours.pipelines.fixing import Fixed, Preview
+    from parcours.pipelines.fixing import Fixed
+    from parcours.pipelines.preview import Preview
 
 _KEYS = {
     "decimal_mark": ("CHAR", "Decimal mark: . or ,"),
@@ -200,20 +200,8 @@ def _print(session: Session, done: Fixed, *, replays: bool) -> None:
 
 
 def _print_preview(preview: Preview) -> None:
-    print_table(
-        ("record", "field", "before", "after"),
-        [line for sample in preview.samples for line in _lines(sample)],
-        title="Before and after" + (f", the first {len(preview.samples)}" if preview.samples else ""),
-    )
+    print_samples(preview.samples)
     failing = f"; {counted(sum(preview.failing.values()))} would still fail: {reasons(preview.failing)}"
     click.echo(
         f"{counted(preview.passing)} of {preview.records:,} would pass{failing if preview.failing else ''}"
     )
-
-
-def _lines(sample: Mapping[str, Any]) -> list[Sequence[Any]]:
-    rows = [(name, before, after) for name, (before, after) in sample["fields"].items()]
-    if sample["rule"] is not None:
-        was = sample["was"] if sample["was_field"] == sample["field"] else None
-        rows = [(sample["field"], was, f"rejected: {sample['message']}")]
-    return [((place(sample) if at == 0 else ""), *row) for at, row in enumerate(rows or [("", None, None)])]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from parcours.pipelines.cli.query import as_json as plain_value
+from parcours.pipelines.cli.render import print_table
 
 if TYPE_CHECKING:
     from parcours.pipelines.quarantine import Selection
@@ -115,6 +116,20 @@ def reasons(counts: Mapping[str, int]) -> str:
 def place(record: Mapping[str, Any]) -> str:
     """Write where a record stands."""
     return f"{record['source_topic']} [{record['source_partition']}] {record['source_offset']}"
+
+
+def print_samples(samples: Sequence[Mapping[str, Any]]) -> None:
+    """Write what would become of some records, a line a field."""
+    lines: list[Sequence[Any]] = []
+    for sample in samples:
+        rows = [(name, before, after) for name, (before, after) in sample["fields"].items()]
+        if sample["rule"] is not None:
+            rows = [(sample["field"], sample["value"], f"rejected: {sample['message']}")]
+        first = place(sample)
+        for row in rows or [("", None, None)]:
+            lines.append((first, *row))
+            first = ""
+    print_table(("record", "field", "before", "after"), lines, title="Before and after")
 
 
 def write_json(entry: Any) -> None:

@@ -163,3 +163,40 @@ def discard(
         click.echo(f"{counted(told.records)} would be discarded; nothing is written")
     else:
         click.echo(f"{counted(told.records)} discarded")
+
+
+@parcours_command(
+    "revalidate",
+    examples="""
+parcours quarantine revalidate --dry-run
+parcours quarantine revalidate --json | jq .rules
+""",
+)
+@click.option("--dry-run", is_flag=True, help="Say what would move, and write nothing.")
+@config_options
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON object.")
+@click.pass_obj
+def revalidate(
+    session: Session, *, dry_run: bool, config_files: tuple[str, ...], database: str | None, as_json: bool
+) -> None:
+    """Hold what is loaded against the rules in force, and move what breaks one to the quarantine.
+
+    For a rule that came, or a limit that became narrower, since. Persons and journeys are built anew, in one
+    transaction. Rows of reference inputs are left alone. While a run holds the store, it exits with 4.
+    """
+    session.json = as_json
+    loaded = read(session, config_files, database, with_sources=False)
+
+    from parcours.pipelines.observe import observer_for  # noqa: PLC0415
+    from parcours.pipelines.revalidate import revalidate as hold_against  # noqa: PLC0415, loads DuckDB
+
+    with observer_for(session.secrets.mask, quiet=as_json) as observer:
+        told = hold_against(loaded.config, dry_run=dry_run, observer=observer)
+    if as_json:
+        write_json(asdict(told))
+        return
+    verb = "would move" if dry_run else "moved"
+    moved = f"{verb} {told.moved:,} to the quarantine" if told.moved else "all keep the rules"
+    click.echo(f"{told.judged:,} touchpoints judged, {moved}, in {told.seconds:.1f} s")
+    if told.rules:
+        click.echo(f"rules: {reasons(told.rules)}")
