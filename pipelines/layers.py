@@ -142,7 +142,7 @@ def is_path(place: Place) -> bool:
             return True
         case ("source", _, "path" | "writer_schema" | "reader_schema" | "schemas"):
             return True
-        case ("source", _, "kafka", key):
+        case ("source", _, "kafka", key) | ("dead_letters", "kafka", key):
             return key in _KAFKA_FILES
     return False
 

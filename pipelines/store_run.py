@@ -23,6 +23,7 @@ from parcours.pipelines import checks, commit
 from parcours.pipelines.build_journeys import build_journeys
 from parcours.pipelines.checks import GateState
 from parcours.pipelines.commit import Counts, RunInfo
+from parcours.pipelines.dead_letters import Outbox, enqueue
 from parcours.pipelines.derived import make_derived
 from parcours.pipelines.identity_changes import IdentityChange, record_change
 from parcours.pipelines.moves import Moves, count_moves
@@ -111,6 +112,7 @@ class StoreRun:
         self._rules = rules_of(config)
         self.run = RunInfo.begun(command, fingerprint(self._rules))
         self.result = RunResult(self.run.run_id)
+        self.outbox = Outbox(store.connection, config.dead_letters, self.warn)
         self._ends: dict[tuple[str, str, int], int] = {}
         self.seconds: dict[str, float] = {}
         """Seconds by step, since the slice began."""
@@ -154,6 +156,7 @@ class StoreRun:
             if kept is None:
                 self.store.set_meta("rules", self._rules)
             make_derived(self.store, self.config)
+        self.outbox.send()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -176,7 +179,8 @@ class StoreRun:
         self.observer.end(name)
 
     def tell(self) -> None:
-        """Write the status file; where that cannot be, the load stands all the same."""
+        """Send what was rejected and write the status file; where either cannot be, the load stands."""
+        self.outbox.send()
         try:
             write_status(self.store, self._ends)
         except OSError as error:
@@ -304,6 +308,8 @@ class StoreRun:
                 self.config.identity.max_customers_per_device,
                 rejects=rejects,
             )
+            if self.config.dead_letters:
+                enqueue(self.connection, self.run, now)
         with self.step("ledger"):
             return commit.write_ledger(self.connection, self.run, now, manifests), change
 
@@ -356,5 +362,6 @@ class StoreRun:
         self.tell()
 
     def close(self) -> None:
-        """Sweep what was staged."""
+        """Sweep what was staged, and give connections back."""
+        self.outbox.close()
         shutil.rmtree(self.staging, ignore_errors=True)

@@ -96,7 +96,7 @@ class KafkaConnection:
             first = self._settings["bootstrap_timeout_ms"] / 1000
             seconds = self.stall_seconds if self._answered or where else first
         deadline = time.monotonic() + seconds
-        with _reasons() as reasons:
+        with heard_failures() as reasons:
             while True:
                 try:
                     answer = ask()
@@ -140,7 +140,7 @@ def named(error: Exception) -> str:
 
 
 @contextmanager
-def _reasons() -> Iterator[dict[str, None]]:
+def heard_failures() -> Iterator[dict[str, None]]:
     """Collect why connections failed: kafka-python logs it, and raises no more than a timeout."""
     handler = _Reasons(logging.WARNING)
     logger = logging.getLogger("kafka.net.manager")

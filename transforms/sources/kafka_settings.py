@@ -44,12 +44,14 @@ _NOT_FOR_GROUPS = {
     *("max_poll_interval_ms", "max_poll_records", "partition_assignment_strategy", "session_timeout_ms"),
     *("consumer_timeout_ms", "exclude_internal_topics"),
 }
-_OBJECTS = {"kafka_client", "metric_reporters", "selector", "socket_options", "ssl_context"}
+OBJECTS = {"kafka_client", "metric_reporters", "selector", "socket_options", "ssl_context"}
+"""Settings that no config file can hold."""
+
 _SECRET_WORDS = ("password", "secret", "token", "proxy")
 
 
 ALLOWED = tuple(
-    sorted(set(KafkaConsumer.DEFAULT_CONFIG) - set(OURS) - _NOT_FOR_GROUPS - _OBJECTS - {"bootstrap_servers"})
+    sorted(set(KafkaConsumer.DEFAULT_CONFIG) - set(OURS) - _NOT_FOR_GROUPS - OBJECTS - {"bootstrap_servers"})
 )
 """The settings that are the user's to make."""
 
@@ -62,7 +64,7 @@ def refusal(name: str) -> str:
         return f"parcours sets it to {OURS[name]!r}, which reading exactly once depends on"
     if name in _NOT_FOR_GROUPS:
         return "it is for consumer groups, and parcours reads without one"
-    if name in _OBJECTS:
+    if name in OBJECTS:
         return "it is a Python object, which a config file cannot hold"
     return "kafka-python has no such consumer setting"
 
@@ -83,11 +85,12 @@ def build_consumer_settings(source: Source) -> dict[str, Any]:
             problems.append(f"{name}: {refusal(name)}{hint}")
     if problems:
         raise ValueError(f'source "{source.name}", [source.kafka]: ' + "; ".join(problems))
-    given = {name: _value(name, value) for name, value in source.kafka.items()}
+    given = {name: setting(name, value) for name, value in source.kafka.items()}
     return {**_DEFAULTS, **given, **OURS, "bootstrap_servers": list(source.bootstrap)}
 
 
-def _value(name: str, value: Any) -> Any:
+def setting(name: str, value: Any) -> Any:
+    """Return a setting as kafka-python takes it: secrets in the clear, a token provider made."""
     if isinstance(value, SecretStr):
         return value.get_secret_value()
     if name == "api_version":
