@@ -20,7 +20,7 @@ import shutil
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
 import duckdb
@@ -28,6 +28,7 @@ import great_expectations as gx
 import great_expectations.expectations as gxe
 from great_expectations.checkpoint import UpdateDataDocsAction
 from great_expectations.core.run_identifier import RunIdentifier
+from great_expectations.data_context.types.resource_identifiers import ExpectationSuiteIdentifier
 
 from parcours.quality.store_dialect import FAILING, held
 from parcours.quality.suites import DOCS
@@ -89,6 +90,19 @@ data_docs_sites:
 """
 
 
+class BuildDataDocs(UpdateDataDocsAction):
+    """Builds the pages of all suites at once: one suite after the other, the index is made for each."""
+
+    type: Literal["parcours_data_docs"] = "parcours_data_docs"
+
+    def run(self, checkpoint_result: Any, action_context: Any = None) -> dict[Any, Any]:
+        """Build the pages of what was just run, and the index."""
+        suites = [
+            ExpectationSuiteIdentifier(result.suite_name) for result in checkpoint_result.run_results.values()
+        ]
+        return self._build_data_docs(resource_identifiers=[*checkpoint_result.run_results, *suites])
+
+
 def run_checkpoint(
     cursor: duckdb.DuckDBPyConnection, store: str, rules: Sequence[StandingRule], folder: Path, name: str
 ) -> dict[str, int | str]:
@@ -138,6 +152,8 @@ def _prepare(folder: Path) -> list[str]:
         for check in kept.glob("*/*/*"):
             if check.name not in finished:
                 shutil.rmtree(check)
+                if not any(check.parent.iterdir()):
+                    check.parent.rmdir()
     context.mkdir(parents=True, exist_ok=True)
     (context / "great_expectations.yml").write_text(_CONTEXT, "utf-8")
     return finished
@@ -167,7 +183,7 @@ def _define(context: Any, store: str, rules: Sequence[StandingRule]) -> Any:
         gx.Checkpoint(
             name="gate",
             validation_definitions=definitions,
-            actions=[UpdateDataDocsAction(name="data_docs")],
+            actions=[BuildDataDocs(name="data_docs")],
             # values of columns are a person's: none is kept
             result_format={"result_format": "SUMMARY", "partial_unexpected_count": 0},
         )
