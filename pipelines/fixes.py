@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
-from parcours.schemas.config import Source
+from parcours.schemas.config import MapEntry, Source
+from parcours.transforms.given import layout_of, with_lookup
 
 CHANGEABLE = (
     "map",
@@ -47,8 +49,22 @@ def overlaid(source: Source, changes: Sequence[str]) -> Source:
         unknown = sorted(change.keys() - set(CHANGEABLE))
         if unknown:
             raise ValueError(f"a fix cannot set {', '.join(unknown)}; it may set {', '.join(CHANGEABLE)}")
-        keys |= {**change, "map": {**keys["map"], **change.get("map", {})}}
+        entries = {name: _corrected(source, name, entry) for name, entry in change.get("map", {}).items()}
+        keys |= {**change, "map": {**keys["map"], **entries}}
     return Source.model_validate(keys)
+
+
+def _corrected(source: Source, name: str, given: Any) -> MapEntry:
+    """Return a fix's entry of the mapping, with its look-up as part of what the record says.
+
+    A config's look-up translates a source's words, and two records with other words are other contents. A
+    fix's puts right what the record says: it is to be equal to one that was right from the start.
+    """
+    entry = MapEntry.model_validate(given)
+    if not entry.lookup or name not in layout_of(source).texts:
+        return entry
+    said = f"({entry.sql})" if entry.sql else f'"{name}"'
+    return entry.model_copy(update={"sql": with_lookup(said, entry.lookup), "lookup": {}})
 
 
 def as_edited(source: Source) -> Source:

@@ -157,8 +157,8 @@ class _Reader:
         records = raw_batch(table)
         kept = connection.execute(
             "SELECT context FROM internal.contexts WHERE context_id = ?", [batch.context_id]
-        ).fetchone()
-        context = context_of(self._format, kept[0] if kept else None, records["offset"])
+        ).fetchall()
+        context = context_of(self._format, kept[0][0] if kept else None, records["offset"])
         partition = batch.partition
         if batch.copy is not None and self._is_reference:
             partition -= FORGOTTEN_PARTITIONS * batch.copy
