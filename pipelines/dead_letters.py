@@ -127,16 +127,18 @@ class Outbox:
             self._not_before = time.monotonic() + RETRY_SECONDS
             if not self._warned:
                 self._warned = True
+                waiting = self._waiting()
                 self._warn(
-                    f'{self._waiting():,} rejected records wait for the topic "{self._config.topic}" at '
-                    f"{','.join(self._config.bootstrap)}: {error}. They are in the quarantine all the same, "
-                    "and are sent after a later commit, or when the next run begins"
+                    f"{waiting:,} rejected {'record waits' if waiting == 1 else 'records wait'} for the "
+                    f'topic "{self._config.topic}" at {",".join(self._config.bootstrap)}: {error}. Check '
+                    "[dead_letters]; the quarantine has them all the same, and they are sent after a later "
+                    "commit, or when the next run begins"
                 )
         if too_large:
             self._warn(
-                f"{len(too_large):,} rejected records are too large for the dead-letter topic, such as "
-                f"{too_large[0]}. They are in the quarantine and are not sent; for later ones, raise "
-                "max_request_size in [dead_letters.kafka], and the topic's max.message.bytes"
+                f"too large for the dead-letter topic, and not sent: {len(too_large):,} rejected records, "
+                f"such as {too_large[0]}. The quarantine has them; for later ones, raise max_request_size in "
+                "[dead_letters.kafka], and the topic's max.message.bytes"
             )
 
     def close(self) -> None:

@@ -112,6 +112,7 @@ def run(
                 checked_at = time.monotonic()
             if follow and done is None:
                 loop.store.checkpoint()
+                loop.outbox.send()  # of a broker that was away, though nothing new came
                 stop.wait(IDLE_SECONDS)
             # a log that is written to all the time has no end: once is what stood there when it was planned
             if not follow and (done is None or not done.more):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -12,12 +14,16 @@ import click
 
 from parcours.pipelines.cli.exits import Session
 from parcours.pipelines.cli.options import config_options, read
+from parcours.pipelines.cli.query import opened
 from parcours.pipelines.cli.render import print_table, show
 from parcours.pipelines.cli.root import parcours_command
 from parcours.pipelines.mistakes import nearest
 
 if TYPE_CHECKING:
+    import duckdb
+
     from parcours.pipelines.profile import Change, ColumnProfile, Profile
+    from parcours.schemas.config import Config
 
 SHOWN = 3
 """Most frequent values that the table shows; JSON has all that are kept."""
@@ -55,7 +61,8 @@ def command(
     For each column: the share of nulls, how many different values, the range, the most frequent values with
     their rows. Of ids only nulls and number are shown, of bytes nothing. Without RELATION, all that are
     filled from touchpoints and reference inputs. Each profile is kept in column_profiles, and the next one
-    says what changed since.
+    says what changed since; that needs the store for itself. With --no-save, the published copy is looked at
+    while a run holds the store.
 
     JSON: profiled_at, and for each of relations its rows, before (when it was last profiled, its rows then,
     and columns that are gone; or null) and columns: column, type, nulls, null_share, distinct, least,
@@ -63,16 +70,13 @@ def command(
     greatest_before, new_top, gone_top; or null).
     """
     session.json = as_json
-    options = read(session, config_files, database, only_store=True).config.store
+    config = read(session, config_files, database, only_store=True).config
 
     from parcours.pipelines import profile as profiles  # noqa: PLC0415, loads DuckDB
-    from parcours.pipelines.store import Store  # noqa: PLC0415, loads DuckDB
 
-    if not Path(options.path).exists():
-        raise FileNotFoundError(f'there is no store at "{options.path}" yet; parcours run makes it')
     now = datetime.now(UTC).replace(tzinfo=None)
-    with Store(options.path, memory_limit=options.memory_limit, read_only=no_save) as store:
-        known = profiles.relations_of(store.connection)
+    with opened(session, config) if no_save else _to_write(config) as connection:
+        known = profiles.relations_of(connection)
         for name in relations:
             if name not in known:
                 near = nearest(name, known)
@@ -80,14 +84,14 @@ def command(
                 raise click.UsageError(f'there is no relation "{name}" in the store; {hint}')
         found = []
         for name in dict.fromkeys(relations) or profiles.DEFAULT:
-            before = profiles.last_kept(store.connection, name)
-            profile = profiles.profile(store.connection, name, now)
+            before = profiles.last_kept(connection, name)
+            profile = profiles.profile(connection, name, now)
             if relations or profile.rows or before:
                 found.append((before, profile))
         if not no_save:
-            store.connection.execute("BEGIN")
-            profiles.keep(store.connection, [profile for _, profile in found])
-            store.connection.execute("COMMIT")
+            connection.execute("BEGIN")
+            profiles.keep(connection, [profile for _, profile in found])
+            connection.execute("COMMIT")
     told = [
         (before, profile, profiles.changes(before, profile) if before else {}) for before, profile in found
     ]
@@ -99,6 +103,17 @@ def command(
         _print(*each)
     if not told:
         session.say("the store holds nothing yet; parcours run loads it")
+
+
+@contextmanager
+def _to_write(config: Config) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open the store, which must be there, alone."""
+    from parcours.pipelines.store import Store  # noqa: PLC0415, loads DuckDB
+
+    if not Path(config.store.path).exists():
+        raise FileNotFoundError(f'there is no store at "{config.store.path}" yet; parcours run makes it')
+    with Store(config.store.path, memory_limit=config.store.memory_limit) as store:
+        yield store.connection
 
 
 def _as_json(before: Profile | None, now: Profile, changes: dict[str, Change]) -> dict[str, Any]:

@@ -65,7 +65,7 @@ def command(
 
     import duckdb  # noqa: PLC0415, slow to load
 
-    with _opened(session, loaded.config) as connection:
+    with opened(session, loaded.config) as connection:
         try:
             result = connection.execute(sql)
             if result is None:  # an empty text, or nothing but a comment
@@ -79,7 +79,7 @@ def command(
 
 
 @contextmanager
-def _opened(session: Session, config: Config) -> Iterator[duckdb.DuckDBPyConnection]:
+def opened(session: Session, config: Config) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open the store to read or, where it is held, the published copy."""
     import duckdb  # noqa: PLC0415, slow to load
 

@@ -106,3 +106,11 @@ def test_a_relation_without_rows(parcours, store):
     """Named, it is told to be empty; unnamed, it is left out."""
     assert parcours("profile", "touchpoints").out.strip() == "touchpoints: 0 rows"
     assert "journeys" not in parcours("profile").out
+
+
+def test_beside_a_run(parcours, store):
+    """While another process holds the store, nothing can be kept: 4, and the holder is named."""
+    with Store(store):
+        ran = parcours("profile")
+    assert ran.code == 4
+    assert "held" in ran.err
