@@ -87,6 +87,11 @@ data_docs_sites:
       base_directory: uncommitted/data_docs/local_site/
     site_index_builder:
       class_name: DefaultSiteIndexBuilder
+      renderer: {module_name: parcours.quality.data_docs, class_name: IndexLinks}
+      view: {module_name: parcours.quality.data_docs, class_name: Index}
+    site_section_builders:
+      expectations: {view: {module_name: parcours.quality.data_docs, class_name: Page}}
+      validations: {view: {module_name: parcours.quality.data_docs, class_name: Page}}
 """
 
 
