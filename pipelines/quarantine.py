@@ -61,7 +61,8 @@ def select_into(connection: duckdb.DuckDBPyConnection, selection: Selection) -> 
     Raises:
         SelectionError: a word, an id or a column is unknown, or ``where`` fails on the data.
     """
-    conditions, values = [], {}
+    conditions: list[str] = []
+    values: dict[str, object] = {}
     for name in ("reason", "rule", "source", "field"):
         words = getattr(selection, name)
         if words:

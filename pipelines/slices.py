@@ -177,8 +177,8 @@ class SliceLoop(StoreRun):
             if counts.quarantined * 2 > counts.read:
                 self.warn(
                     f"{counts.quarantined:,} of {counts.read:,} records of this slice were rejected: are "
-                    "format and mapping right? parcours inspect shows why; after a change, parcours rewind "
-                    "lets them be read again"
+                    "format and mapping right? parcours quarantine summary shows why; after a change, "
+                    "parcours quarantine replay --all tries them again"
                 )
             self.result.add(counts)
             self.result.slices += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from shlex import quote
@@ -206,7 +207,7 @@ def show(
     passes = f"it would be loaded: parcours quarantine replay --id {found.record['quarantine_id'][:SHORT]}"
     advised = passes if "fields" in now else advice(found.record)
     if raw:
-        click.get_binary_stream("stdout").write(found.record["raw"] or b"")
+        sys.stdout.buffer.write(found.record["raw"] or b"")
     elif as_json:
         write_json({**_as_object(found), "now": now, "advice": advised})
     else:
