@@ -32,6 +32,7 @@ from great_expectations.data_context.types.resource_identifiers import Expectati
 
 from parcours.quality.store_dialect import FAILING, held
 from parcours.quality.suites import DOCS
+from parcours.quality.suites import DOCS
 
 if TYPE_CHECKING:
     from parcours.quality.standing import StandingRule
@@ -100,7 +101,7 @@ class BuildDataDocs(UpdateDataDocsAction):
 
     type: Literal["parcours_data_docs"] = "parcours_data_docs"
 
-    def run(self, checkpoint_result: Any, action_context: Any = None) -> dict[Any, Any]:
+    def run(self, checkpoint_result: Any, action_context: Any = None) -> Any:
         """Build the pages of what was just run, and the index."""
         suites = [
             ExpectationSuiteIdentifier(result.suite_name) for result in checkpoint_result.run_results.values()

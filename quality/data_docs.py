@@ -1,8 +1,8 @@
 """Data Docs that ask nobody: Great Expectations' pages without what they load from other servers.
 
-Its pages take styles, scripts and a logo from half a dozen hosts, name the context to one of them, and show an
-empty index where these do not answer. Named in ``great_expectations.yml``, these views write the same pages
-with a style of their own, and an index that is a plain table.
+Its pages take styles, scripts and a logo from half a dozen hosts, name the context to one of them, and show
+an empty index where these do not answer. Named in ``great_expectations.yml``, these views write the same
+pages with a style of their own, and an index that is a plain table.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ import duckdb
 import duckdb_engine
 from sqlalchemy import URL
 from sqlalchemy.dialects import registry
+from sqlalchemy.dialects.postgresql.psycopg2 import PGExecutionContext_psycopg2
 from sqlalchemy.engine.cursor import FullyBufferedCursorFetchStrategy
 from sqlalchemy.pool import Pool, StaticPool
 
@@ -60,7 +61,7 @@ class _Connection(duckdb_engine.ConnectionWrapper):
             super().close()
 
 
-class _ExecutionContext(duckdb_engine.Dialect.execution_ctx_cls):  # type: ignore[misc]
+class _ExecutionContext(PGExecutionContext_psycopg2):
     """Reads each result at once: Great Expectations reads it after giving the connection back."""
 
     def post_exec(self) -> None:
@@ -75,11 +76,11 @@ class StoreDialect(duckdb_engine.Dialect):
 
     execution_ctx_cls = _ExecutionContext
 
-    def create_connect_args(self, url: URL) -> tuple[list[Any], dict[str, Any]]:
+    def create_connect_args(self, url: URL) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Take the store's path from the address."""
-        return [], {"store": url.query["store"]}
+        return (), {"store": url.query["store"]}
 
-    def connect(self, *_: Any, store: str) -> _Connection:
+    def connect(self, *_: Any, store: str) -> Any:
         """Lend the connection that is held, or open the store's file to read."""
         connection = held.get()
         if connection is not None:
@@ -92,7 +93,7 @@ class StoreDialect(duckdb_engine.Dialect):
             statement = f"FROM ({statement}) LIMIT 0"
         elif FAILING in statement:
             statement = f"SELECT {self._counted(cursor, statement)}"
-        super().do_execute(cursor, statement, parameters, context)
+        cursor.execute(statement, parameters)
 
     def _counted(self, cursor: Any, statement: str) -> int:
         counts = cursor.connection.counts

@@ -18,8 +18,14 @@ if TYPE_CHECKING:
 DOCS = Path("gx", "uncommitted", "data_docs", "local_site")
 """Where in its folder a check leaves the Data Docs; they begin with index.html."""
 
+DOCS = Path("gx", "uncommitted", "data_docs", "local_site")
+"""Where the Data Docs are, under the folder of a store's suites."""
+
 SAMPLE = 10
 """Ids of failing rows that are told."""
+
+NOT_EVALUATED = "not evaluated"
+"""What is observed of a rule whose SQL failed."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +33,7 @@ class Finding:
     """What became of one rule.
 
     ``failed`` counts failing rows, ``sample`` has the first ten of their ids in order. ``error`` says why the
-    rule's SQL failed on the data: such a rule counts as broken.
+    rule's SQL failed on the data, with a value of it perhaps: such a rule counts as broken.
     """
 
     rule: StandingRule
@@ -55,9 +61,9 @@ def run_suites(
     with closing(connection.cursor()) as cursor:
         unread = _compute_views(cursor, list(dict.fromkeys(rule.relation for rule in rules)))
         readable = [rule for rule in rules if rule.relation not in unread]
-        store = str(
-            connection.execute("SELECT path FROM duckdb_databases() WHERE NOT internal").fetchone()[0]
-        )
+        store = connection.execute(
+            "SELECT coalesce(path, ':memory:') FROM duckdb_databases() WHERE database_name = current_database()"
+        ).fetchall()[0][0]
         results: dict[str, int | str] = {}
         if readable:
             with _silence():
@@ -93,15 +99,15 @@ def _finding(cursor: duckdb.DuckDBPyConnection, rule: StandingRule, result: int 
         if isinstance(result, str):
             # in DuckDB's own words, without those of the libraries around it
             cursor.execute(f"SELECT count(*) FROM ({rule.failing}\n)")
-            return Finding(rule, False, 0, "", (), result)
+            return Finding(rule, False, 0, NOT_EVALUATED, (), result)
         if result:
             sample = _sample(cursor, rule)
         observed = f"{result:,} rows" if result != 1 else "1 row"
         if rule.observed is not None:
-            observed = str(cursor.execute(rule.observed).fetchone()[0])
+            observed = str(cursor.execute(rule.observed).fetchall()[0][0])
         return Finding(rule, not result, result, observed, sample, None)
     except duckdb.Error as error:
-        return Finding(rule, False, 0, "", (), str(error).splitlines()[0])
+        return Finding(rule, False, 0, NOT_EVALUATED, (), str(error).splitlines()[0])
 
 
 def _sample(cursor: duckdb.DuckDBPyConnection, rule: StandingRule) -> tuple[str, ...]:
