@@ -32,7 +32,6 @@ from great_expectations.data_context.types.resource_identifiers import Expectati
 
 from parcours.quality.store_dialect import FAILING, held
 from parcours.quality.suites import DOCS
-from parcours.quality.suites import DOCS
 
 if TYPE_CHECKING:
     from parcours.quality.standing import StandingRule

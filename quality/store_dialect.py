@@ -65,7 +65,6 @@ class _ExecutionContext(PGExecutionContext_psycopg2):
     """Reads each result at once: Great Expectations reads it after giving the connection back."""
 
     def post_exec(self) -> None:
-        super().post_exec()
         if self.cursor.description is not None:
             rows = deque(self.cursor.fetchmany(MOST_ROWS))
             self.cursor_fetch_strategy = FullyBufferedCursorFetchStrategy(self.cursor, initial_buffer=rows)

@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 DOCS = Path("gx", "uncommitted", "data_docs", "local_site")
 """Where in its folder a check leaves the Data Docs; they begin with index.html."""
 
-DOCS = Path("gx", "uncommitted", "data_docs", "local_site")
-"""Where the Data Docs are, under the folder of a store's suites."""
-
 SAMPLE = 10
 """Ids of failing rows that are told."""
 
@@ -62,7 +59,8 @@ def run_suites(
         unread = _compute_views(cursor, list(dict.fromkeys(rule.relation for rule in rules)))
         readable = [rule for rule in rules if rule.relation not in unread]
         store = connection.execute(
-            "SELECT coalesce(path, ':memory:') FROM duckdb_databases() WHERE database_name = current_database()"
+            "SELECT coalesce(path, ':memory:') FROM duckdb_databases()"
+            " WHERE database_name = current_database()"
         ).fetchall()[0][0]
         results: dict[str, int | str] = {}
         if readable:
