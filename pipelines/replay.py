@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,11 +113,12 @@ def replay(
         raise FileNotFoundError(f'there is no store at "{config.store.path}": nothing is in quarantine')
     with Store(config.store.path, memory_limit=config.store.memory_limit) as store:
         run = StoreRun(store, config, "replay", observer)
-        try:
-            run.prepare()
-            return _replay(run, select, dry_run=dry_run)
-        finally:
-            run.close()
+        with nullcontext() if dry_run else run.announced():
+            try:
+                run.prepare()
+                return _replay(run, select, dry_run=dry_run)
+            finally:
+                run.close()
 
 
 def _replay(run: StoreRun, select: Select, *, dry_run: bool) -> Replayed:
@@ -147,7 +149,8 @@ def _replay(run: StoreRun, select: Select, *, dry_run: bool) -> Replayed:
     else:
         run.result.slices += bool(tried)
         if tried:
-            run.finish("done")
+            with run.step("tell"):
+                run.finish("done")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     result = run.result

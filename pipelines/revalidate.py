@@ -95,7 +95,8 @@ def _revalidate(run: StoreRun, *, dry_run: bool) -> Revalidated:
     else:
         run.result.slices += bool(rules)
         if rules:
-            run.finish("done")
+            with run.step("tell"):
+                run.finish("done")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return Revalidated(

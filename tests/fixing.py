@@ -9,18 +9,27 @@ from parcours.pipelines.observe import SilentObserver
 from parcours.pipelines.replay import replay
 
 
-def fix(store, where="true", edited=None, **change):
+def fix(store, where="true", **change):
     """Add a fix to the open records that fit a condition."""
-    fix_id = uuid.uuid4().hex
     with duckdb.connect(str(store)) as connection:
-        connection.execute(
-            "INSERT INTO fixes SELECT ?, now()::TIMESTAMP, 'run', ?, ?, NULL, 1",
-            [fix_id, json.dumps(change), edited],
-        )
-        connection.execute(
-            f"UPDATE quarantine SET fixes = list_append(fixes, ?) WHERE status = 'open' AND ({where})",
-            [fix_id],
-        )
+        _add(connection, where, json.dumps(change), None)
+
+
+def edit(store, records):
+    """Write open records anew: bytes by quarantine id."""
+    with duckdb.connect(str(store)) as connection:
+        for id_, content in records.items():
+            _add(connection, f"quarantine_id = '{id_}'", "{}", content)
+
+
+def _add(connection, where, change, edited):
+    fix_id = uuid.uuid4().hex
+    connection.execute(
+        "INSERT INTO fixes SELECT ?, now()::TIMESTAMP, 'run', ?, ?, NULL, 1", [fix_id, change, edited]
+    )
+    connection.execute(
+        f"UPDATE quarantine SET fixes = list_append(fixes, ?) WHERE status = 'open' AND ({where})", [fix_id]
+    )
 
 
 def selecting(where="true"):

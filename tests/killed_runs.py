@@ -2,10 +2,10 @@
 
 It loads the product once and forks for each run, so that a run costs no start-up, and begins by telling the
 version of DuckDB. A request is one line of JSON on stdin: ``config`` is a file with a pickled config,
-``command`` is run, apply (a run that applies changed rules), rebuild or ``unlink ID CUSTOMER_ID``, ``point``
-is ``start``, ``begin STEP``, ``end STEP``, or null for a run that nothing happens to; the run dies ``after``
-seconds after it came to the point for the ``nth`` time. The answer is the number of the signal that ended the
-run, 0 where it was through.
+``command`` is run, apply (a run that applies changed rules), rebuild, publish, replay (of all that is open),
+revalidate or ``unlink ID CUSTOMER_ID``, ``point`` is ``start``, ``begin STEP``, ``end STEP``, or null for a
+run that nothing happens to; the run dies ``after`` seconds after it came to the point for the ``nth`` time.
+The answer is the number of the signal that ended the run, 0 where it was through.
 """
 
 import json
@@ -20,7 +20,7 @@ from pathlib import Path
 import duckdb
 
 import parcours.pipelines.ingest_touchpoints  # noqa: F401  loads Beam, before the fork
-from parcours.pipelines import decisions, runs
+from parcours.pipelines import decisions, publication, replay, revalidate, runs
 from parcours.pipelines.observe import SilentObserver
 
 
@@ -57,6 +57,12 @@ def _run(config, command, point, nth, after):
         loaded = pickle.load(file)
     if command == "rebuild":
         runs.rebuild(loaded, observer=observer)
+    elif command == "publish":
+        publication.publish_now(loaded, observer)
+    elif command == "replay":
+        replay.replay(loaded, observer=observer)
+    elif command == "revalidate":
+        revalidate.revalidate(loaded, observer=observer)
     elif command.startswith("unlink "):
         decisions.decide(loaded, *command.split(), observer=observer)
     else:

@@ -4,14 +4,19 @@ import csv
 import io
 import json
 import random
+import shutil
+import signal
 
 import fastavro
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from fixing import fix, replayed
+from fixing import edit, fix, replayed
+from killing import KilledRuns
 
 from parcours.pipelines import runs
+from parcours.pipelines.lock import StoreHeldError
+from parcours.pipelines.store import Store
 from stores import TABLES, assert_balanced, assert_same_stores, config_of, file_source, load, one, rows
 
 RELATIONS = tuple(name for name in TABLES if name != "quarantine")
@@ -83,9 +88,16 @@ def csv_line(record):
     return out.getvalue().encode()
 
 
-def edited(format_, right):
-    """What a person writes in place of a record."""
-    return csv_line(right) if format_ == "csv" else json.dumps(right).encode()
+def by_hand(store, format_, right):
+    """What a person writes in place of the records that no rule mends, by their ids."""
+    asked = "SELECT quarantine_id, source_topic, source_offset, raw, form FROM quarantine"
+    written = {}
+    for id_, topic, offset, raw, form in rows(store, f"{asked} WHERE status = 'open' AND fixes = []"):
+        good = right[offset + 100 * (topic == "1.data")]
+        written[id_] = csv_line(good) if format_ == "csv" else json.dumps(good).encode()
+        if form == "contents":
+            written[id_] = json.dumps(json.loads(raw) | {"event_id": "other"}).encode()
+    return written
 
 
 @pytest.mark.parametrize("format_", ["json", "csv", "avro-file", "parquet"])
@@ -122,8 +134,8 @@ def test_fixed_in_any_order_it_is_the_store_of_a_right_log(format_, tmp_path):
     config = config_of(store, file_source(tmp_path / "wrong" / "*.data", format_), slice_records=120)
     (tmp_path / "wrong" / "1.data").rename(tmp_path / "later")
     load(config)
-    deeds = ["portion", "rewind", "later", "portion", "twice"]
-    for deed in [*deeds, "rewind", "portion"] if format_ == "json" else deeds:
+    deeds = ["portion", "rewind", "later"]
+    for deed in [*deeds, "portion", "twice", "rewind", "portion"] if format_ == "json" else deeds:
         if deed == "later":
             (tmp_path / "later").rename(tmp_path / "wrong" / "1.data")
             load(config)
@@ -138,17 +150,7 @@ def test_fixed_in_any_order_it_is_the_store_of_a_right_log(format_, tmp_path):
             assert 0 == replayed(config, f"quarantine_id IN {tuple(ids)}").loaded
         for rule, change in FIXES.items():
             fix(store, f"rule = '{rule}' AND fixes = [] AND step = 'validate'", **change)
-        by_hand = rows(
-            store,
-            "SELECT quarantine_id, source_topic, source_offset, raw, form FROM quarantine"
-            " WHERE status = 'open' AND fixes = []",
-        )
-        for id_, topic, offset, raw, form in by_hand:
-            good = right[offset + 100 * (topic == "1.data")]
-            new = edited(format_, good)
-            if form == "contents":
-                new = json.dumps(json.loads(raw) | {"event_id": "other"}).encode()
-            fix(store, f"quarantine_id = '{id_}'", edited=new)
+        edit(store, by_hand(store, format_, right))
         assert_balanced(store)
         if deed == "portion":
             replayed(config, f"hash(quarantine_id || '{draw.random()}') % 3 = 0")
@@ -161,3 +163,94 @@ def test_fixed_in_any_order_it_is_the_store_of_a_right_log(format_, tmp_path):
     counted = {id_: (number, last) for id_, number, last in rows(store, attempts)}
     kept = dict(rows(store, "SELECT quarantine_id, attempts FROM quarantine"))
     assert counted == {id_: (number, number) for id_, number in kept.items()}
+
+
+STEPS = ("ingest", "merge", "check", "ledger", "tell")
+
+
+@pytest.fixture(scope="module")
+def fixed(tmp_path_factory):
+    """A folder with a closed store whose quarantined records were fixed, and with that of a right log."""
+    folder = tmp_path_factory.mktemp("fixed")
+    right = [record(number) for number in range(300)]
+    kinds = [None, "value.number", "channel.required", "currency.known"]
+    wrong = [good | FAULTS[kind](good) if (kind := kinds[n % 4]) else good for n, good in enumerate(right)]
+    for name, records in (("right", right), ("wrong", wrong)):
+        write(folder / name, "json", records)
+        load(config_of(folder / f"{name}.duckdb", file_source(folder / name)))
+    for rule, change in FIXES.items():
+        fix(folder / "wrong.duckdb", f"rule = '{rule}'", **change)
+    return folder
+
+
+@pytest.fixture
+def world(fixed, tmp_path):
+    """The config of a copy of that store."""
+    shutil.copy(fixed / "wrong.duckdb", tmp_path / "store.duckdb")
+    return config_of(tmp_path / "store.duckdb", file_source(fixed / "wrong"))
+
+
+@pytest.fixture(scope="module")
+def killed():
+    """Runs that kill themselves."""
+    runs = KilledRuns()
+    yield runs
+    runs.close()
+
+
+def assert_replayed(fixed, store):
+    """All is loaded, once, and nothing waits."""
+    assert_same_stores(fixed / "right.duckdb", store, ("touchpoints", "profiles", "journeys"))
+    assert_balanced(store)
+    kept = "SELECT status, count(*), max(attempts) FROM quarantine GROUP BY ALL"
+    assert [("replayed", 225, 1)] == rows(store, kept)
+    assert 225 == one(store, "SELECT count(*) FROM quarantine_attempts")
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_replay_that_is_killed_at_a_step_is_done_wholly_or_not_at_all(step, killed, fixed, world):
+    """Killed before a step, then after it, nothing is half done; the next one loads what is left, once."""
+    store = world.store.path
+    is_committed = step == "tell"
+    for point in ("begin", "end")[: 1 if is_committed else 2]:
+        assert signal.SIGKILL == killed(world, f"{point} {step}", command="replay")
+        assert (0 if is_committed else 225) == one(store, OPEN)
+        assert (300 if is_committed else 75) == one(store, "SELECT count(*) FROM touchpoints")
+        assert_balanced(store)
+    assert (0 if is_committed else 225) == replayed(world).loaded
+    assert_replayed(fixed, store)
+
+
+@pytest.mark.parametrize("after", [0.0, 0.002, 0.005, 0.01])
+def test_a_replay_that_is_killed_in_its_commit(after, killed, fixed, world):
+    """Wherever the commit is cut off, the next replay ends where an undisturbed one does."""
+    killed(world, "end ledger", after=after, command="replay")
+    replayed(world)
+    assert_replayed(fixed, world.store.path)
+
+
+def test_replayed_twice(fixed, world):
+    """The same records again: they are no longer open, and nothing is done and written."""
+    assert 225 == replayed(world, "true").loaded
+    again = replayed(world, "true")
+    assert (0, {"open": 225}, None) == (again.tried, again.skipped, again.run_id)
+    assert_replayed(fixed, world.store.path)
+    commands = rows(world.store.path, "SELECT command, status FROM runs ORDER BY started_at")
+    assert [("run", "done"), ("replay", "done")] == commands
+
+
+def test_from_two_terminals(fixed, world):
+    """The second is told who holds the store, and finds its work done afterwards."""
+    with Store(world.store.path), pytest.raises(StoreHeldError, match="held by process"):
+        replayed(world)
+    assert 225 == replayed(world).loaded
+    assert_replayed(fixed, world.store.path)
+
+
+def test_a_dry_run_says_what_would_come_and_writes_nothing(fixed, world):
+    """The counts are those of the replay itself; the store holds what it held."""
+    told = replayed(world, "rule = 'value.number'", dry_run=True)
+    assert (75, 75, None, 150, True) == (told.tried, told.loaded, told.run_id, told.open, told.dry_run)
+    assert_same_stores(fixed / "wrong.duckdb", world.store.path)
+    done = replayed(world, "rule = 'value.number'")
+    assert (told.tried, told.loaded, told.open) == (done.tried, done.loaded, done.open)
