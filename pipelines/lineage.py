@@ -63,6 +63,9 @@ BUILT = ("profiles", "visits", "journeys", "journey_steps", "journey_amounts", "
 WRITTEN = ("quarantine", *BUILT)
 """Tables that each load may write, beside those that its sources are for."""
 
+READ_BY = {"rebuild": "touchpoints", "replay": "quarantine"}
+"""What is read by commands that read no source; they tell no counts."""
+
 SEVERITIES = {"stop": "error", "warn": "warn"}
 """Ours in the words of the standard."""
 
@@ -113,7 +116,7 @@ class Lineage(SilentObserver):
         match event:
             case "run_started":
                 self._run_id = fields["run_id"]
-                self._job = "rebuild" if fields["command"] == "rebuild" else "run"
+                self._job = fields["command"] if fields["command"] in READ_BY else "run"
                 self._emit_run(RunState.START)
             case "run_ended":
                 interrupted = fields["status"] == "interrupted"
@@ -138,9 +141,9 @@ class Lineage(SilentObserver):
     def _emit_run(self, state: RunState, error: str | None = None) -> None:
         """Send an event of the run; with counts, once it has begun, of what it counts."""
         self._told_at = time.monotonic()
-        rebuilds = self._job == "rebuild"
-        counts = state is not RunState.START and not rebuilds
-        read = Counter({(self._store, "touchpoints"): 0}) if rebuilds else self._read
+        within = READ_BY.get(self._job)
+        counts = state is not RunState.START and within is None
+        read = self._read if within is None else Counter({(self._store, within): 0})
         facets: dict[str, Any] = {}
         if error is not None:
             facets["errorMessage"] = error_message_run.ErrorMessageRunFacet(self._mask(error), "Python")

@@ -12,26 +12,16 @@ from parcours.pipelines import commit
 from parcours.pipelines.commit import RunInfo
 from parcours.pipelines.notices import Notices
 from parcours.pipelines.observe import Observer
-from parcours.pipelines.rules import RulesChangedError, fingerprint
+from parcours.pipelines.rules import fingerprint
 from parcours.pipelines.slices import SliceLoop
-from parcours.pipelines.store import DiskSpaceError, Store
+from parcours.pipelines.store import Store
 from parcours.pipelines.store_run import RUNNER, RunResult
 from parcours.schemas.config import Config
-from parcours.transforms.avro_schemas import RegistryUnavailableError
-from parcours.transforms.sources.contract import LogStoppedError, Position, SourceUnavailableError
+from parcours.transforms.sources.contract import Position
 from parcours.transforms.sources.open import open_source
 
 IDLE_SECONDS = 0.5
 """Pause between two looks at sources that have nothing new, while following."""
-
-PLAIN_ERRORS = (
-    DiskSpaceError,
-    LogStoppedError,
-    RegistryUnavailableError,
-    RulesChangedError,
-    SourceUnavailableError,
-)
-"""Errors whose message quotes no record: these alone are told to logs and lineage in their own words."""
 
 
 @contextmanager
@@ -46,27 +36,23 @@ def open_loop(
     stop: threading.Event | None = None,
 ) -> Iterator[SliceLoop]:
     """Open the store and a loop over it; close both whatever happens."""
-    started = time.monotonic()
     with Store(config.store.path, memory_limit=config.store.memory_limit) as store:
         loop = SliceLoop(store, config, command, observer, runner=runner, runner_options=runner_options)
-        run_id = loop.result.run_id
-        observer.told("run_started", {"run_id": run_id, "command": command})
-        try:
-            loop.prepare(stop, apply_rules=apply_rules)
-            observer.look(store.connection)
-            yield loop
-        except BaseException as error:
-            with suppress(Exception):  # what went wrong is the news; the next run puts the ledger right
-                loop.finish("interrupted")
-            said = str(error) if isinstance(error, PLAIN_ERRORS) else "the run's own output says more"
-            if isinstance(error, Exception):
-                Notices(config, observer.warn).tell("failed", run_id, error=type(error).__name__)
-            observer.told("run_failed", {"run_id": run_id, "error": type(error).__name__, "message": said})
-            raise
-        finally:
-            loop.close()
-            loop.result.seconds = time.monotonic() - started
-        observer.told("run_ended", loop.result.plain())
+        with loop.announced():
+            try:
+                loop.prepare(stop, apply_rules=apply_rules)
+                observer.look(store.connection)
+                yield loop
+            except BaseException as error:
+                with suppress(Exception):  # what went wrong is the news; the next run puts the ledger right
+                    loop.finish("interrupted")
+                if isinstance(error, Exception):
+                    Notices(config, observer.warn).tell(
+                        "failed", loop.result.run_id, error=type(error).__name__
+                    )
+                raise
+            finally:
+                loop.close()
 
 
 def run(

@@ -31,15 +31,26 @@ from parcours.pipelines.observe import COUNTS, Observer
 from parcours.pipelines.publication import is_published, publish_copy
 from parcours.pipelines.rules import Change, RulesChangedError, difference, fingerprint, rules_of
 from parcours.pipelines.status import write_status
-from parcours.pipelines.store import Store
+from parcours.pipelines.store import DiskSpaceError, Store
 from parcours.schemas.config import Config
 from parcours.schemas.literal import literal
+from parcours.transforms.avro_schemas import RegistryUnavailableError
 from parcours.transforms.build import build_bucket, read_built
 from parcours.transforms.journeys import JourneyRules
 from parcours.transforms.merge import collect_history, merge_everything, register_taxonomy
+from parcours.transforms.sources.contract import LogStoppedError, SourceUnavailableError
 from parcours.transforms.stage import Manifest
 
 RUNNER = "FnApiRunner"
+
+PLAIN_ERRORS = (
+    DiskSpaceError,
+    LogStoppedError,
+    RegistryUnavailableError,
+    RulesChangedError,
+    SourceUnavailableError,
+)
+"""Errors whose message quotes no record: these alone are told to observers in their own words."""
 
 
 @dataclass
@@ -127,6 +138,21 @@ class StoreRun:
     def connection(self) -> duckdb.DuckDBPyConnection:
         """The store's connection."""
         return self.store.connection
+
+    @contextmanager
+    def announced(self) -> Iterator[None]:
+        """Tell the observer that the run begins, and how it ends."""
+        run_id, began = self.result.run_id, time.monotonic()
+        self.observer.told("run_started", {"run_id": run_id, "command": self.run.command})
+        try:
+            yield
+        except BaseException as error:
+            said = str(error) if isinstance(error, PLAIN_ERRORS) else "the run's own output says more"
+            failed = {"run_id": run_id, "error": type(error).__name__, "message": said}
+            self.observer.told("run_failed", failed)
+            raise
+        self.result.seconds = time.monotonic() - began
+        self.observer.told("run_ended", self.result.plain())
 
     def prepare(self, stop: threading.Event | None = None, *, apply_rules: bool = False) -> None:
         """Sweep what a killed run left, and hold the rules against the store's.

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from parcours.pipelines.cli.exits import Session
-from parcours.pipelines.cli.options import config_options, read
+from parcours.pipelines.cli.observing import observers
+from parcours.pipelines.cli.options import config_options, log_option, read
 from parcours.pipelines.cli.quarantine_options import (
     as_mistakes,
     counted,
@@ -45,6 +46,7 @@ parcours quarantine replay --id 3f2a9c01 --json | jq .loaded
 @click.option("--all", "everything", is_flag=True, help="All open records.")
 @click.option("--dry-run", is_flag=True, help="Say what would become of them, and write nothing.")
 @config_options
+@log_option
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object.")
 @click.pass_obj
 def replay(
@@ -76,11 +78,10 @@ def replay(
 
 def run_replay(session: Session, loaded: LoadedConfig, selection: Selection, *, dry_run: bool) -> Replayed:
     """Replay the open records of a selection."""
-    from parcours.pipelines.observe import observer_for  # noqa: PLC0415
     from parcours.pipelines.quarantine import select_into  # noqa: PLC0415, loads DuckDB
     from parcours.pipelines.replay import replay as try_again  # noqa: PLC0415
 
-    with observer_for(session.secrets.mask, quiet=session.json) as observer, as_mistakes():
+    with observers(session, loaded.config, quiet=session.json) as observer, as_mistakes():
         return try_again(
             loaded.config,
             lambda connection: select_into(connection, selection),
