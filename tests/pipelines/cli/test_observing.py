@@ -1,10 +1,13 @@
 """Logs, metrics and lineage of commands: what stands on stderr, and what is refused."""
 
 import json
+import re
 import socket
+from pathlib import Path
 
 import pytest
 
+from parcours.pipelines.cli.exits import EXIT_CODES
 from parcours.pipelines.simulate import simulate
 from stores import config_of, file_source, one, rows, write_toml
 
@@ -19,6 +22,15 @@ def config(tmp_path):
         source = file_source(tmp_path / "out" / "*.ndjson")
         store = tmp_path / "store.duckdb"
         yield write_toml(config_of(store, source, lineage=where, slice_records=200), tmp_path)
+
+
+def test_the_page_has_every_exit_code():
+    """docs/operations.md says what each code means, in the words of ``parcours --help``."""
+    page = Path(__file__).parents[3].joinpath("docs", "operations.md").read_text("utf-8")
+    written = re.findall(r"^\| (\d+) \| ([^|]+) \|", page, re.MULTILINE)
+    assert {str(code): meaning for code, meaning in EXIT_CODES.items()} == {
+        code: meaning.replace("`", "") for code, meaning in written
+    }
 
 
 def events_of(ran):
