@@ -204,24 +204,26 @@ class Validator:
         return self._queries.run((key, timeless), lambda: self._query(mapped.sql, rules), table), rules
 
     def _query(self, mapped: str, rules: tuple[Rule, ...]) -> str:
-        layout, digests = layout_of(self._source), []
+        judged = f"(SELECT *, {broken_rule_sql(rules)} AS broken FROM {self._unjudged(mapped)})"
+        digests = ["content_sha256"] if "content_sha256" in self._rows.names else []
+        columns = ", ".join(["row", *layout_of(self._source).names, *digests, "inexact", "broken"])
+        value = offending_value_sql(rules, "broken")
+        return f"SELECT {columns}, {value} AS bad_value FROM {judged}"
+
+    def _unjudged(self, mapped: str) -> str:
+        """Return the relation that the rules' conditions are over: looked up, hashed, and every row in it."""
         hashed = f"{mapped} AS mapped"
         if "content_sha256" in self._rows.names:
-            digests = ["content_sha256"]
             hashed = f"(SELECT *, {content_sha256_hex_sql('mapped')} AS content_sha256 FROM {hashed})"
         looked_up = [
             f"{with_lookup(name, entry_of(self._source, name).lookup)} AS {name}"
-            for name in layout.texts
+            for name in layout_of(self._source).texts
             if entry_of(self._source, name).lookup
         ]
         if self.hashed:
             looked_up.append("content_sha256 AS event_id")
         replaced = f"REPLACE ({', '.join(looked_up)})" if looked_up else ""
-        looked_up_sql = f"(SELECT * {replaced} FROM {hashed})"
-        judged = f"(SELECT *, {broken_rule_sql(rules)} AS broken FROM {looked_up_sql})"
-        columns = ", ".join(["row", *layout.names, *digests, "inexact", "broken"])
-        value = offending_value_sql(rules, "broken")
-        return f"SELECT {columns}, {value} AS bad_value FROM {judged}"
+        return f"(SELECT * {replaced} FROM {hashed})"
 
     def _valid(self, decoded: DecodedBatch, rows: pa.Table) -> pa.Table:
         """Make valid rows of judged ones: where they were read stands beside their fields."""
