@@ -20,6 +20,9 @@ from parcours.schemas.config import Config
 DEFAULT_FILE = Path("parcours.toml")
 """The config that commands read when no other is named."""
 
+_OF_THE_STORE = ("store", "publish")
+"""Tables that say where the store is, and where its copy."""
+
 
 @dataclass(frozen=True)
 class LoadedConfig:
@@ -93,7 +96,8 @@ def read_config(
         environ: the environment.
         check_files: whether the files that sources read must be there. Not for commands that only look at the
             store: loaded files may be moved away.
-        only_store: leave all but ``[store]`` aside, for who looks at a store without its sources' secrets.
+        only_store: leave all but ``[store]`` and ``[publish]`` aside, for who looks at a store without its
+            sources' secrets.
         with_sources: whether to read ``[[source]]`` at all; what looks at a store by the rules needs none.
 
     Raises:
@@ -110,7 +114,7 @@ def read_config(
             kept = {
                 key: value
                 for key, value in data.items()
-                if key == "store" or not (only_store or (key == "source" and not with_sources))
+                if key in _OF_THE_STORE or not (only_store or (key == "source" and not with_sources))
             }
             data, found = by_name(number, str(path), kept)
             mistakes += found
@@ -140,7 +144,8 @@ def read_config(
         errors = [{**found} for found in error.errors(include_url=False)]
     checker = Checker(layers, written, resolved, secrets, resolver.unresolved, lenient=unreadable)
     mistakes += [*resolver.mistakes, *checker.of_models(errors), *checker.of_sources(check_files=check_files)]
-    mistakes += [*checker.of_ladder(), *checker.of_segments()]
+    mistakes += [*checker.of_ladder(), *checker.of_segments(), *checker.of_dead_letters()]
+    mistakes += checker.of_rules(config)
     mistakes += checker.of_figures(config) if config is not None else []
     if mistakes or config is None:
         raise ConfigError(mistakes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any, get_args, get_origin
@@ -13,12 +13,14 @@ from zoneinfo import available_timezones
 
 from pydantic import BaseModel
 
+from parcours.pipelines.dead_letter_checks import dead_letter_mistakes
 from parcours.pipelines.expression_checks import expression_mistakes
 from parcours.pipelines.figure_checks import figure_mistakes
 from parcours.pipelines.layers import Layer, Place, is_path, near_file, origin, show_place
 from parcours.pipelines.mistakes import Mistake, nearest
+from parcours.pipelines.rule_checks import rule_mistakes
 from parcours.pipelines.secrets import MASK, Secrets, looks_secret
-from parcours.pipelines.segment_checks import segment_mistakes
+from parcours.pipelines.segment_checks import Found, segment_mistakes
 from parcours.schemas.config import LAST_CONTRACT_ENDED, ROLES, STAGES, Config, source_problems
 from parcours.schemas.references import ID_TYPES, REFERENCES, fields_of
 from parcours.schemas.touchpoint import FIELDS
@@ -61,6 +63,7 @@ class Checker:
     ) -> None:
         self._layers = layers
         self._written = written
+        self._resolved = resolved
         self._sources: Mapping[Any, Any] = resolved.get("source", {})
         self._secrets = secrets
         self._unresolved = unresolved
@@ -212,18 +215,21 @@ class Checker:
 
     def of_segments(self) -> list[Mistake]:
         """Check the conditions of segments, cells and audiences, and what audiences name."""
-        return [
-            self._mistake(
-                found.place,
-                found.problem,
-                found.allowed,
-                nearest(found.unknown, found.allowed) if found.unknown else None,
-            )
-            for found in segment_mistakes(self._written)
-        ]
+        return self._told(segment_mistakes(self._written))
+
+    def of_dead_letters(self) -> list[Mistake]:
+        """Check the dead-letter topic, and the settings of the way to it."""
+        return self._told(dead_letter_mistakes(self._resolved))
 
     def of_figures(self, config: Config) -> list[Mistake]:
         """Check the names, options and SQL of a user's own figures."""
+        return self._told(figure_mistakes(config))
+
+    def of_rules(self, config: Config | None) -> list[Mistake]:
+        """Check a user's rules, and the figures that the gate names."""
+        return self._told(rule_mistakes(self._resolved, config))
+
+    def _told(self, mistakes: Iterable[Found]) -> list[Mistake]:
         return [
             self._mistake(
                 found.place,
@@ -231,7 +237,8 @@ class Checker:
                 found.allowed,
                 nearest(found.unknown, found.allowed) if found.unknown else None,
             )
-            for found in figure_mistakes(config)
+            for found in mistakes
+            if found.place not in self._unresolved
         ]
 
     def warnings(self, config: Config) -> Iterator[str]:
