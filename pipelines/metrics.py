@@ -85,7 +85,8 @@ class Metrics(SilentObserver, Collector):
         self._address = address
         self._topics = {source.name for source in config.source if source.kind == "kafka"}
         self._samples: dict[str, Samples] = {}
-        disable_created_metrics()  # when a counter was made is when the process began
+        # when a counter was made is when the process began
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         self.registry.register(self)
         ProcessCollector(registry=self.registry)

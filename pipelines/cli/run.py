@@ -50,15 +50,16 @@ def stop_on_signal(log: JsonLog | None = None) -> Iterator[threading.Event]:
 
     def on_signal(_: int, __: FrameType | None) -> None:
         # not print: a signal may arrive in the middle of another write to the same buffer
-        def say(before: bytes, event: str, text: str) -> None:
+        def say(before: bytes, text: str, event: str, **fields: int) -> None:
             plain = before + f"{text}\n".encode()
-            os.write(2, plain if log is None else log.line(event, {"message": text}).encode())
+            os.write(2, plain if log is None else log.line(event, {"message": text, **fields}).encode())
 
         if stop.is_set():
-            say(_SHOW_CURSOR if os.isatty(2) else b"", "error", "interrupted")
+            cursor = _SHOW_CURSOR if os.isatty(2) else b""
+            say(cursor, "interrupted", "error", exit_code=exits.INTERRUPTED)
             os._exit(exits.INTERRUPTED)
         stop.set()
-        say(b"\n", "stopping", "stopping after this slice; interrupt again to stop at once")
+        say(b"\n", "stopping after this slice; interrupt again to stop at once", "stopping")
 
     before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -16,7 +16,7 @@ from parcours.pipelines.lineage import Lineage
 from parcours.pipelines.secrets import Secrets
 from parcours.pipelines.simulate import simulate
 from parcours.transforms.sources.contract import LogStoppedError
-from stores import config_of, file_source, load, one, rows
+from stores import config_of, file_source, load, one, rows, topic_source
 
 RECORDS = 400
 
@@ -104,6 +104,35 @@ def test_a_run_tells_what_it_read_and_wrote(out, receiver, tmp_path, monkeypatch
     assert "hunter2" not in file.read_text()
     ids = rows(store, "SELECT event_id FROM touchpoints UNION ALL SELECT profile_id FROM profiles")
     assert not [value for (value,) in ids if value in file.read_text()]
+
+
+def test_topics_are_named_as_the_standard_has_them(tmp_path):
+    """A topic is of its brokers; each is there from the START on."""
+    file = tmp_path / "events.ndjson"
+    source = topic_source("kafka-1:9092,kafka-2:9092", "orders")
+    observer, _ = watched(config_of(tmp_path / "s.duckdb", source, lineage={"file": str(file)}))
+    observer.told("run_started", {"run_id": "R", "command": "follow"})
+    event = json.loads(file.read_text())
+    assert_valid(event)
+    assert [("kafka://kafka-1:9092", "orders")] == [(i["namespace"], i["name"]) for i in event["inputs"]]
+    assert "parcours.run" == event["job"]["name"]
+
+
+def test_a_run_that_goes_on_tells_so_far(out, tmp_path, monkeypatch):
+    """Now and then a RUNNING has the counts until then: a run that follows ends once in months."""
+    monkeypatch.setattr(lineage, "RUNNING_SECONDS", 0)
+    file = tmp_path / "events.ndjson"
+    source = file_source(out / "*.ndjson")
+    config = config_of(
+        tmp_path / "store.duckdb", source, lineage={"file": str(file)}, slice_records=RECORDS // 2
+    )
+    load(config, watched(config)[0])
+    events = [json.loads(line) for line in file.read_text().splitlines()]
+    for event in events:
+        assert_valid(event)
+    assert ["START", "RUNNING", "RUNNING", "COMPLETE"] == [event["eventType"] for event in events]
+    read = [event["inputs"][0]["inputFacets"]["inputStatistics"]["rowCount"] for event in events[1:]]
+    assert 0 < read[0] < read[1] == read[2] == RECORDS
 
 
 def test_a_run_that_fails_says_so(out, tmp_path):

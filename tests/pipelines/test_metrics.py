@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+import yaml
 from prometheus_client.parser import text_string_to_metric_families
 from topics import produce
 
@@ -134,7 +135,7 @@ def test_counters_stand_at_zero_before_anything_is_read(tmp_path):
 
 
 def test_the_page_has_every_metric(tmp_path):
-    """The table of docs/operations.md names what is served, with its type and labels, and nothing else."""
+    """The table of docs/operations.md names what is served, with its type, and the alerts use nothing else."""
     written = dict(re.findall(r"^\| `(parcours_\w+)` \| (\w+) \|", PAGE.read_text("utf-8"), re.MULTILINE))
     metrics = served(tmp_path)
     there = {}
@@ -144,5 +145,7 @@ def test_the_page_has_every_metric(tmp_path):
             there[name] = family.type if family.type != "info" else "gauge"
             assert family.documentation.endswith(".")
     assert there == written
+    for block in re.findall(r"```yaml\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL):
+        assert isinstance(yaml.safe_load(block), dict)
     named = set(re.findall(r"parcours_[a-z_]+(?=[ ){\[`])", PAGE.read_text("utf-8")))
     assert named == set(there)
