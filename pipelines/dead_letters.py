@@ -26,19 +26,22 @@ RETRY_SECONDS = 30
 BATCH_BYTES = 4_000_000
 """Bytes of records that are held in memory and sent together, but for a single one that is longer."""
 
-ROUND_ROWS = 10_000
-"""Records whose sizes are looked up together."""
+BATCH_ROWS = 5_000
+"""Most records of a batch."""
 
 PREFIX = "parcours-"
 """What the names of our headers begin with; a record's own of such a name gives way."""
 
 
 class Letter(NamedTuple):
-    """A rejection that waits: which attempt of which record, what it holds, where it stood, why it failed."""
+    """A rejection that waits: which attempt of which record, why it failed, what it holds, where it stood."""
 
     quarantine_id: str
     attempt: int
     run_id: str
+    step: str
+    reason: str
+    rule: str | None
     record_key: bytes | None
     raw: bytes | None
     headers: list[dict[str, Any]] | None
@@ -47,9 +50,6 @@ class Letter(NamedTuple):
     partition: int
     offset: int
     form: str
-    step: str
-    reason: str
-    rule: str | None
 
 
 class _NotTakenError(Exception):
@@ -120,8 +120,8 @@ class Outbox:
             return
         too_large: list[str] = []
         try:
-            for batch in self._batches():
-                too_large += self._deliver(batch, self._config)
+            for letters in self._batches():
+                too_large += self._send(letters, self._config)
                 self._warned = False
         except _NotTakenError as error:
             self._not_before = time.monotonic() + RETRY_SECONDS
@@ -146,82 +146,87 @@ class Outbox:
         if self._topic is not None:
             self._topic.close()
 
-    def _batches(self) -> Iterator[list[tuple[str, int]]]:
-        """Give ids and attempts of what waits, by source and place, until nothing waits."""
-        while waiting := self._connection.execute(
-            f"""
-            SELECT d.quarantine_id, d.attempt, coalesce(octet_length(q.raw), 0)
-            FROM internal.dead_letters AS d LEFT JOIN quarantine AS q USING (quarantine_id)
-            ORDER BY q.source, q.source_topic, q.source_partition, q.source_offset, d.attempt
-            LIMIT {ROUND_ROWS}
-            """
-        ).fetchall():
-            batch: list[tuple[str, int]] = []
-            held = 0
-            for quarantine_id, attempt, size in waiting:
-                if batch and held + size > BATCH_BYTES:
-                    yield batch
-                    batch, held = [], 0
-                batch.append((quarantine_id, attempt))
-                held += size
-            yield batch
-
     def _waiting(self) -> int:
         (found,) = self._connection.execute("SELECT count(*) FROM internal.dead_letters").fetchall()
         return int(found[0])
 
-    def _deliver(self, batch: Sequence[tuple[str, int]], config: DeadLetters) -> list[str]:
-        """Send a batch and take it out of the outbox, with what was erased since.
+    def _batches(self) -> Iterator[list[Letter]]:
+        """Give what waits, by source and place, until nothing does; what was erased since is taken out."""
+        if self._waiting():
+            self._connection.execute(
+                """
+                DELETE FROM internal.dead_letters WHERE rowid IN (
+                    SELECT d.rowid FROM internal.dead_letters AS d
+                    LEFT JOIN quarantine AS q USING (quarantine_id)
+                    LEFT JOIN quarantine_attempts AS a USING (quarantine_id, attempt)
+                    WHERE q.source IS NULL OR a.step IS NULL
+                )
+                """
+            )
+        while self._waiting():
+            self._connection.execute("BEGIN")  # rows keep their numbers until its end
+            letters = self._letters()
+            self._connection.execute("COMMIT")
+            yield letters
 
-        Returns:
-            Where the records stood that are too large.
+    def _letters(self) -> list[Letter]:
+        """Return what is sent next, looked up by row: else all bytes of the quarantine would be read."""
+        waiting = self._connection.execute(
+            f"""
+            SELECT q.rowid, d.quarantine_id, d.attempt, d.run_id, a.step, a.reason, a.rule
+            FROM internal.dead_letters AS d
+            JOIN quarantine_attempts AS a USING (quarantine_id, attempt)
+            JOIN quarantine AS q USING (quarantine_id)
+            ORDER BY q.source, q.source_topic, q.source_partition, q.source_offset, d.attempt
+            LIMIT {BATCH_ROWS}
+            """
+        ).fetchall()
+        sizes = self._by_row("octet_length(raw)", [row for row, *_ in waiting])
+        total, batch = 0, []
+        for found in waiting:
+            (size,) = sizes[found[0]]
+            total += size or 0
+            if batch and total > BATCH_BYTES:
+                break
+            batch.append(found)
+        held = self._by_row(
+            "record_key, raw, headers, source, source_topic, source_partition, source_offset, form",
+            [row for row, *_ in batch],
+        )
+        return [Letter(*attempt, *held[row]) for row, *attempt in batch]
+
+    def _by_row(self, columns: str, rows: Sequence[int]) -> dict[int, tuple[Any, ...]]:
+        found = self._connection.execute(
+            f"SELECT rowid, {columns} FROM quarantine WHERE rowid IN (SELECT unnest($rows))", {"rows": rows}
+        )
+        return {row: tuple(values) for row, *values in found.fetchall()}
+
+    def _send(self, letters: Sequence[Letter], config: DeadLetters) -> list[str]:
+        """Send records and take them out; return where those stood that are too large, taken out too.
+
+        A producer that met one too large refuses whatever was sent with it: that is sent again, in halves
+        until the culprit is alone.
 
         Raises:
-            _NotTakenError: the broker did not take all of it; what it took is out.
+            _NotTakenError: the broker did not take all; what it took is out.
         """
         if self._topic is None:
             from parcours.pipelines.dead_letter_topic import DeadLetterTopic  # noqa: PLC0415, loads the client
 
             self._topic = DeadLetterTopic(config)
-        letters = self._letters(batch)
-        there = {letter[:2] for letter in letters}
-        self._take_out([each for each in batch if each not in there])
-        return self._send(self._topic, letters)
-
-    def _send(self, topic: DeadLetterTopic, letters: Sequence[Letter]) -> list[str]:
-        """Send records and take them out; one too large is sought out, told, and taken out too.
-
-        A producer that met one refuses whatever was sent with it: that is sent again, in halves until the
-        culprit is alone.
-        """
-        done = topic.produce([as_record(letter) for letter in letters])
+        done = self._topic.produce([as_record(letter) for letter in letters])
         self._take_out([letters[place][:2] for place in done.taken])
         if done.failure:
             raise _NotTakenError(done.failure)
         refused = [letters[place] for place in done.refused]
         if len(refused) > 1:
             half = len(refused) // 2
-            return self._send(topic, refused[:half]) + self._send(topic, refused[half:])
+            return self._send(refused[:half], config) + self._send(refused[half:], config)
         self._take_out([letter[:2] for letter in refused])
         return [
             f'source "{each.source}" partition="{each.topic}[{each.partition}]" offset="{each.offset}"'
             for each in refused
         ]
-
-    def _letters(self, batch: Sequence[tuple[str, int]]) -> list[Letter]:
-        rows = self._connection.execute(
-            """
-            SELECT d.quarantine_id, d.attempt, d.run_id, q.record_key, q.raw, q.headers, q.source,
-                q.source_topic, q.source_partition, q.source_offset, q.form, a.step, a.reason, a.rule
-            FROM (SELECT unnest($ids) AS quarantine_id, unnest($attempts) AS attempt) AS b
-            JOIN internal.dead_letters AS d USING (quarantine_id, attempt)
-            JOIN quarantine_attempts AS a USING (quarantine_id, attempt)
-            JOIN quarantine AS q USING (quarantine_id)
-            ORDER BY q.source, q.source_topic, q.source_partition, q.source_offset, d.attempt
-            """,
-            _lists(batch),
-        ).fetchall()
-        return [Letter(*row) for row in rows]
 
     def _take_out(self, places: Sequence[tuple[str, int]]) -> None:
         if places:

@@ -217,13 +217,13 @@ def emptied(connection, config):
 
 
 def test_many_are_sent_in_their_order(kafka, topic, empty):
-    """More than are looked up at once, and than fit a batch, arrive once each, in the log's order."""
-    fill(empty, [500] * (dead_letters.ROUND_ROWS + 1) + [dead_letters.BATCH_BYTES // 8] * 10)
+    """More records, and larger ones, than a batch takes arrive once each, in the order of their log."""
+    fill(empty, [500] * (dead_letters.BATCH_ROWS + 1) + [dead_letters.BATCH_BYTES // 8] * 10)
     empty.execute("DELETE FROM quarantine WHERE source_offset = 7")  # erased while it waited
     assert [] == emptied(empty, to(kafka, topic))
     assert 0 == empty.execute(WAITING).fetchone()[0]
     offsets = [int(headers["parcours-offset"]) for _, _, headers in received(kafka, topic)]
-    assert [n for n in range(dead_letters.ROUND_ROWS + 11) if n != 7] == offsets
+    assert [n for n in range(dead_letters.BATCH_ROWS + 11) if n != 7] == offsets
 
 
 def test_what_is_too_large_is_told_and_left_aside(kafka, empty):
