@@ -55,7 +55,7 @@ FUNCTIONS = tuple(
 
 TEXT_FUNCTIONS = tuple(
     """replace regexp_replace regexp_extract regexp_matches regexp_full_match translate concat concat_ws
-    split_part ltrim rtrim lpad rpad reverse strip_accents strpos chr format md5 sha256
+    split_part ltrim rtrim lpad rpad reverse strip_accents strpos octet_length chr format md5 sha256
     strptime try_strptime strftime make_timestamp epoch_ms json_extract_string json_extract try
     ->> ~ array_extract array_slice""".split()  # noqa: SIM905, a name a line is 30 lines
 )

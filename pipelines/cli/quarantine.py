@@ -77,7 +77,7 @@ def summary(
     session.json = as_json
     loaded = read(session, config_files, database, only_store=True)
 
-    from parcours.pipelines.quarantine import select_into  # noqa: PLC0415, loads DuckDB
+    from parcours.pipelines.quarantine import STATUSES, select_into  # noqa: PLC0415, loads DuckDB
     from parcours.pipelines.quarantine import summary as summarise  # noqa: PLC0415
 
     with _open(loaded) as store:
@@ -90,16 +90,13 @@ def summary(
         click.echo("nothing is in quarantine")
         return
     print_table(
-        ("source", "reason", "rule", "open", "replayed", "discarded", "last", "example"),
+        ("source", "reason", "rule", "open", "replayed", "discarded", "example"),
         [
-            (row["source"], row["reason"], row["rule"], row["open"], row["replayed"], row["discarded"],
-             f"{row['last_at']:%Y-%m-%d %H:%M}", _cut(row["example"]))
+            (*(row[name] for name in ("source", "reason", "rule", *STATUSES)), _cut(row["example"]))
             for row in rows
         ],
-    )  # fmt: skip
-    told = ", ".join(
-        f"{sum(row[name] for row in rows):,} {name}" for name in ("open", "replayed", "discarded")
     )
+    told = ", ".join(f"{sum(row[name] for row in rows):,} {name}" for name in STATUSES)
     click.echo(told)
     first = rows[0]
     if first["open"]:
