@@ -45,9 +45,10 @@ typecheck: $(READY) ## mypy, strict, on the installed wheel
 	$(BIN)/pip install --quiet --no-deps --target build/typecheck/site build/typecheck/*.whl
 	cd build/typecheck && MYPYPATH=site $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml -p parcours
 
-tables: $(READY) ## render docs/tables.md from the comments in the SQL, docs/kpis.md from the figures' records
+tables: $(READY) ## render docs/tables.md, docs/kpis.md and docs/built_in_rules.md from comments and records
 	$(BIN)/python -m parcours.pipelines.describe > docs/tables.md
 	$(BIN)/python -m parcours.pipelines.describe_figures > docs/kpis.md
+	$(BIN)/python -m parcours.pipelines.describe_rules > docs/built_in_rules.md
 
 bench: $(READY) ## events from a broker to committed journey tables, part by part
 	$(BIN)/python benchmarks/kafka_to_journeys.py

@@ -110,11 +110,12 @@ _BY_KIND: dict[str, Callable[[Rule], tuple[str, str]]] = {
     "condition": lambda rule: (f"this is true: {rule.condition}", f"ceci est vrai : {rule.condition}"),
     "unique": lambda rule: (
         f"no two rows of {rule.on} have the same {', '.join(rule.columns)}",
-        f"deux lignes de {rule.on} n'ont jamais les mêmes {', '.join(rule.columns)}",
+        f"deux lignes de {rule.on} n'ont jamais {'le même' if len(rule.columns) == 1 else 'les mêmes'} "
+        + ", ".join(rule.columns),
     ),
     "reference": lambda rule: (
         f"{rule.column} of {rule.on} is one of {rule.to}",
-        f"{rule.column} de {rule.on} est connu de {rule.to}",
+        f"{rule.column} de {rule.on} figure dans {rule.to}",
     ),
     "order": lambda rule: (
         f"{rule.after} is not before {rule.before}",
