@@ -60,8 +60,8 @@ PRODUCER = f"urn:parcours:{version('parcours')}"
 BUILT = ("profiles", "visits", "journeys", "journey_steps", "journey_amounts", "stage_visits")
 """Tables that are built from touchpoints."""
 
-WRITTEN = ("quarantine", *BUILT)
-"""Tables that each load may write, beside those that its sources are for."""
+UNCOUNTED = ("identity_links", "contracts", "quotes", "claims", "cases")
+"""Tables that are written with them, whose rows nobody counts on the way."""
 
 READ_BY = {"rebuild": "touchpoints", "replay": "quarantine"}
 """What is read by commands that read no source; they tell no counts."""
@@ -94,7 +94,7 @@ class Lineage(SilentObserver):
         self._read: Counter[tuple[str, str]] = Counter(dict.fromkeys(self._places(), 0))
         self._written: Counter[str] = Counter()
         self._told_at = time.monotonic()
-        self._silent: set[str] = set()
+        self._refused: set[str] = set()
 
     def slice_done(self, summary: Mapping[str, Any]) -> None:
         """Count what was read and written; tell it now and then while a run goes on."""
@@ -134,9 +134,10 @@ class Lineage(SilentObserver):
     def _tables(self) -> list[str]:
         """Return the tables that the run writes, by what its sources load."""
         if self._job == "rebuild":
-            return list(BUILT)
+            return [*BUILT, *UNCOUNTED]
         loads = {source.loads for source in self._sources.values()}
-        return ["touchpoints", *(REFERENCES[name].relation for name in REFERENCES if name in loads), *WRITTEN]
+        references = [REFERENCES[name].relation for name in REFERENCES if name in loads]
+        return ["touchpoints", *references, "quarantine", *BUILT, *UNCOUNTED]
 
     def _emit_run(self, state: RunState, error: str | None = None) -> None:
         """Send an event of the run; with counts, once it has begun, of what it counts."""
@@ -157,7 +158,11 @@ class Lineage(SilentObserver):
             ],
             [
                 OutputDataset(
-                    self._store, name, outputFacets=_rows_written(self._written[name]) if counts else {}
+                    self._store,
+                    name,
+                    outputFacets=_rows_written(self._written[name])
+                    if counts and name not in UNCOUNTED
+                    else {},
                 )
                 for name in self._tables()
             ],
@@ -214,8 +219,8 @@ class Lineage(SilentObserver):
         )
         for name, transport in self._transports:
             problem = _within(SECONDS, partial(transport.emit, event))
-            if problem is not None and name not in self._silent:
-                self._silent.add(name)
+            if problem is not None and name not in self._refused:
+                self._refused.add(name)
                 self._warn(f"{name} did not take a lineage event: {problem}; the run goes on without")
 
 

@@ -1,7 +1,7 @@
 """The structured log: one JSON object a line on stderr.
 
-Standard library alone: the calls that make the log are those of the observer, so a logging library would add
-its configuration and leave these forty lines. Beam and its like keep their own loggers, which stay silent.
+Standard library alone: what is logged is what observers are told, by one thread or two, so a logging library
+would bring its configuration and save none of these lines.
 """
 
 from __future__ import annotations

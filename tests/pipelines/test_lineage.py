@@ -94,8 +94,11 @@ def test_a_run_tells_what_it_read_and_wrote(out, receiver, tmp_path, monkeypatch
     }
     assert {("file", str(out / "*.ndjson")): RECORDS} == read
     written = {
-        item["name"]: item["outputFacets"]["outputStatistics"]["rowCount"] for item in ended["outputs"]
+        item["name"]: item["outputFacets"]["outputStatistics"]["rowCount"]
+        for item in ended["outputs"]
+        if item["outputFacets"]
     }
+    assert {"contracts", "identity_links"} <= {item["name"] for item in ended["outputs"]} - set(written)
     assert {f"duckdb://{store}"} == {item["namespace"] for item in ended["outputs"]}
     assert one(store, "SELECT sum(loaded) FROM run_balances") == written["touchpoints"]
     assert one(store, "SELECT sum(quarantined) FROM run_balances") == written["quarantine"] > 0

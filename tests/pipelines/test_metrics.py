@@ -135,7 +135,7 @@ def test_counters_stand_at_zero_before_anything_is_read(tmp_path):
 
 
 def test_the_page_has_every_metric(tmp_path):
-    """The table of docs/operations.md names what is served, with its type, and the alerts use nothing else."""
+    """The table of docs/operations.md names what is served, with its type; alerts use nothing else."""
     written = dict(re.findall(r"^\| `(parcours_\w+)` \| (\w+) \|", PAGE.read_text("utf-8"), re.MULTILINE))
     metrics = served(tmp_path)
     there = {}
