@@ -104,7 +104,7 @@ def choose(connection: duckdb.DuckDBPyConnection, config: Config) -> dict[str, i
         "GROUP BY ALL ORDER BY ALL"
     ).fetchall()
     if unknown:
-        listed = ", ".join(f'"{name}" ({count:,} records)' for name, count in unknown)
+        listed = ", ".join(f'"{name}" ({count:,} record{"s" * (count != 1)})' for name, count in unknown)
         raise UnknownSourceError(
             f"the config has no source {listed}: nothing was replayed; put the source back, leave its "
             "records out of the selection, or discard them"

@@ -1,15 +1,25 @@
 -- Rows of a file that are equal are told apart by their number, counted over the whole file by offset, so
 -- that cuts do not matter: the n-th equal row has the id HASH-n, the first has HASH. A file that is read again from
--- its beginning is counted anew. Contents that are tried again bear their id.
+-- its beginning is counted anew, and with it the rows of it that were loaded with a fix. Contents that are tried again
+-- bear their id.
 CREATE OR REPLACE TEMP TABLE row_numbers AS
+WITH numbered AS (
+    SELECT rid, source_name, source_topic, source_offset, event_id
+    FROM arrivals
+    SEMI JOIN hashed_sources USING (source_name)
+    ANTI JOIN named_ranges AS n ON n.range_id = arrivals.rid >> $range_bits
+    UNION ALL
+    SELECT NULL, source_name, source_topic, source_offset, split_part(event_id, '-', 1)
+    FROM touchpoints
+    SEMI JOIN (FROM standing SEMI JOIN hashed_sources USING (source_name))
+    USING (source_name, source_topic, source_partition, source_offset)
+)
 SELECT
     a.rid, a.source_name, a.source_topic, md5_number(a.event_id) AS hash,
     coalesce(h.seen, 0) + row_number() OVER (
         PARTITION BY a.source_name, a.source_topic, a.event_id ORDER BY a.source_offset
     ) AS nth
-FROM arrivals AS a
-SEMI JOIN hashed_sources AS s ON s.source_name = a.source_name
-ANTI JOIN named_ranges AS n ON n.range_id = a.rid >> $range_bits
+FROM numbered AS a
 LEFT JOIN (FROM internal.row_hashes ANTI JOIN restarted USING (source, topic)) AS h
     ON h.source = a.source_name AND h.topic = a.source_topic AND h.hash = md5_number(a.event_id);
 
