@@ -182,7 +182,8 @@ class Outbox:
             """
         ).fetchall()
         sizes = self._by_row("octet_length(raw)", [row for row, *_ in waiting])
-        total, batch = 0, []
+        batch: list[tuple[Any, ...]] = []
+        total = 0
         for found in waiting:
             (size,) = sizes[found[0]]
             total += size or 0
