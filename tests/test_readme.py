@@ -53,6 +53,7 @@ def test_they_do_what_the_text_says(ran):
     )  # the simulated events, and three of the agency's
     assert "nothing to do" in done.stdout  # the second run
     assert "done: read 3 = loaded 2 + duplicate 0 + quarantined 1" in done.stdout  # the contracts
+    assert "replayed: tried 1 = loaded 1" in done.stdout  # the third contract, once its customer is known
     assert "done: read 20,000 = loaded 0" in done.stdout  # after the rewind
     assert "2 persons became one: 2 journeys became one (alias; 1 touchpoint moved)" in done.stdout
     assert "M-2002 is unlinked from M-1001: 1 link" in done.stdout
