@@ -11,7 +11,10 @@ from parcours.pipelines.cli.exits import ERRORS, EXIT_CODES, describe, run_guard
 from parcours.pipelines.cli.root import COMMANDS, root
 from parcours.pipelines.mistakes import ConfigError, Mistake
 
-HEAVY = ("apache_beam", "duckdb", "kafka", "numpy", "polars", "pyarrow", "pydantic", "rich")
+HEAVY = (
+    *("apache_beam", "duckdb", "great_expectations", "kafka", "numpy", "openlineage", "polars"),
+    *("prometheus_client", "pyarrow", "pydantic", "rich"),
+)
 
 
 @pytest.mark.parametrize(
