@@ -184,11 +184,11 @@ def _percent(part: int, whole: int) -> str | None:
 
 def _values(column: ColumnProfile) -> str:
     """Write the range where it says more than the values themselves, then the most frequent of these."""
-    top = ", ".join(f"{_shown(value, column.type)} ({rows:,})" for value, rows in column.top[:SHOWN])
+    top = ", ".join(f"{_shown(value, column)} ({rows:,})" for value, rows in column.top[:SHOWN])
     more = ", …" if len(column.top) > SHOWN else ""
     if column.least is None or (column.type in ("BOOLEAN", "VARCHAR") and top):
         return top + more
-    least, greatest = (_shown(value, column.type) for value in (column.least, column.greatest))
+    least, greatest = (_shown(value, column) for value in (column.least, column.greatest))
     if least == greatest:
         return top or least
     return f"{least} to {greatest}; {top}{more}" if top else f"{least} to {greatest}"
@@ -206,18 +206,19 @@ def _change(column: ColumnProfile, change: Change) -> str:
         ("to", change.greatest_before, column.greatest),
     ):
         if value is not None and now is not None and value != now:
-            told.append(f"{word} {_shown(value, column.type)} before")
+            told.append(f"{word} {_shown(value, column)} before")
     for word, values in (("new", change.new_top), ("gone", change.gone_top)):
         if values:
             more = ", …" if len(values) > SHOWN else ""
-            told.append(f"{word}: {', '.join(_shown(value, column.type) for value in values[:SHOWN])}{more}")
+            told.append(f"{word}: {', '.join(_shown(value, column) for value in values[:SHOWN])}{more}")
     return "; ".join(told)
 
 
-def _shown(value: str | None, type_: str) -> str:
-    """Write a value for a narrow column: numbers with their thousands apart, times to the minute."""
+def _shown(value: str | None, column: ColumnProfile) -> str:
+    """Write a value for a narrow column: thousands apart but in years, times to the minute."""
     if value is None:
         return ""
+    type_ = "" if column.name.endswith("year") else column.type
     if type_.startswith(_NUMBERS) and not type_.endswith("]") and value not in ("nan", "inf", "-inf"):
         number = Decimal(value)
         return show(int(number)) if number == number.to_integral_value() else show(float(number))

@@ -2,10 +2,15 @@
 
 import json
 import shutil
+from datetime import datetime
 
 import pytest
 
+from parcours.pipelines.checks import GateState
+from parcours.pipelines.observe import SilentObserver
+from parcours.pipelines.publication import publish_copy
 from parcours.pipelines.store import Store
+from parcours.schemas.config import Config
 
 ROWS = """
 INSERT INTO ref_indicators (name, month, value, attributes, source_name, source_topic, source_partition,
@@ -109,8 +114,14 @@ def test_a_relation_without_rows(parcours, store):
 
 
 def test_beside_a_run(parcours, store):
-    """While another process holds the store, nothing can be kept: 4, and the holder is named."""
-    with Store(store):
-        ran = parcours("profile")
-    assert ran.code == 4
-    assert "held" in ran.err
+    """While another process holds the store, nothing can be kept; the published copy can be looked at."""
+    with Store(store) as held:
+        for arguments in (["profile"], ["profile", "--no-save"]):
+            ran = parcours(*arguments)
+            assert (ran.code, "is held" in ran.err) == (4, True)
+        config = Config.model_validate({"store": {"path": str(store)}})
+        gate = GateState("open", (), datetime(2026, 1, 1), datetime(2026, 1, 1), "run")
+        publish_copy(held, config, gate, SilentObserver())
+        ran = parcours("profile", "--no-save")
+        assert "ref_indicators: 3 rows" in ran.out
+        assert "this is the copy published" in ran.err
