@@ -8,12 +8,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import duckdb
 
-if TYPE_CHECKING:
-    from parcours.quality.standing import StandingRule
+from parcours.quality.standing import StandingRule, checked_rows
 
 DOCS = Path("gx", "uncommitted", "data_docs", "local_site")
 """Where in its folder a check leaves the Data Docs; they begin with index.html."""
@@ -56,7 +54,7 @@ def run_suites(
         What became of each rule, in the order of the rules.
     """
     with closing(connection.cursor()) as cursor:
-        unread = _compute_views(cursor, list(dict.fromkeys(rule.relation for rule in rules)))
+        unread = _compute_views(cursor, rules)
         readable = [rule for rule in rules if rule.relation not in unread]
         store = connection.execute(
             "SELECT coalesce(path, ':memory:') FROM duckdb_databases()"
@@ -74,15 +72,15 @@ def run_suites(
         ]
 
 
-def _compute_views(cursor: duckdb.DuckDBPyConnection, relations: list[str]) -> dict[str, str]:
+def _compute_views(cursor: duckdb.DuckDBPyConnection, rules: Sequence[StandingRule]) -> dict[str, str]:
     """Put what views give into temporary tables of their names; return why relations cannot be read."""
     views = {row[0] for row in cursor.execute("SELECT view_name FROM duckdb_views()").fetchall()}
     unread = {}
-    for relation in relations:
+    for relation in dict.fromkeys(rule.relation for rule in rules):
         quoted = '"' + relation.replace('"', '""') + '"'
         try:
             if relation in views:
-                cursor.execute(f"CREATE TEMP TABLE {quoted} AS FROM {quoted}")
+                cursor.execute(f"CREATE TEMP TABLE {quoted} AS {checked_rows(relation, rules)}")
             else:
                 cursor.execute(f"FROM {quoted} LIMIT 0")
         except duckdb.Error as error:

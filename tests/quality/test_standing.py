@@ -5,7 +5,7 @@ from datetime import datetime
 import duckdb
 import pytest
 
-from parcours.quality.standing import standing_rules
+from parcours.quality.standing import checked_rows, standing_rules
 from parcours.schemas.config import Config
 
 NOW = datetime(2025, 4, 1, 6)
@@ -279,3 +279,16 @@ def test_severity_owner_and_sentences():
         rule = rule_of(record)
         assert rule.english != rule.french, name
         assert "None" not in rule.english + rule.french, name
+
+
+def test_the_rows_that_are_computed_for_a_check():
+    """All rows of a view; of stage conversion the totals by month, unless a rule of a user reads it."""
+    config = Config.model_validate(
+        {"rule": {"r": {"on": "runs", "kind": "sql", "sql": "SELECT n FROM kpi_stage_conversion"}}}
+    )
+    rules = standing_rules(config, now=NOW, relations={"kpi_stage_conversion"})
+    assert "FROM \"kpi_stage_conversion\" WHERE grain = 'month' AND dimensions = ['total']" == checked_rows(
+        "kpi_stage_conversion", rules[:-1]
+    )
+    assert 'FROM "kpi_stage_conversion"' == checked_rows("kpi_stage_conversion", rules)
+    assert 'FROM "kpi_csat"' == checked_rows("kpi_csat", rules)
