@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -63,3 +64,12 @@ def registry():
         _unavailable(f"a schema registry needs {', '.join(missing)}, which this machine does not have")
     with service.Registry() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """Where the browser is."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if found is None:
+        _unavailable("a browser needs chromium, which this machine does not have: apt-get install chromium")
+    return found
