@@ -83,8 +83,9 @@ def opened(session: Session, config: Config) -> Iterator[duckdb.DuckDBPyConnecti
     """Open the store to read or, where it is held, the published copy."""
     import duckdb  # noqa: PLC0415, slow to load
 
+    from parcours.pipelines.lock import StoreHeldError  # noqa: PLC0415
     from parcours.pipelines.publication import link_of, newest_copy  # noqa: PLC0415
-    from parcours.pipelines.store import Store, StoreHeldError  # noqa: PLC0415
+    from parcours.pipelines.store import Store  # noqa: PLC0415
 
     try:
         store = Store(config.store.path, memory_limit=config.store.memory_limit, read_only=True)
