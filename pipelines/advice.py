@@ -19,10 +19,12 @@ _OPTIONS = {
     "unknown_value": ("--lookup {field}:{value}=OURS", "say which of ours it is"),
     "pair_incomplete": ("--default {field}=VALUE", "say which it is where it is missing"),
     "invalid_time": ("--date-format PATTERN", "say how times are written; --time-zone in which zone"),
-    "time_in_future": ("--set {field}=SQL", "put it right"),
+    "time_in_future": ("--set {field}=SQL", "put it right, or raise [validation] max_future and replay"),
     "reserved_id": ("--set {field}=SQL", "make another id"),
     "rule_failed": ("--set {field}=SQL", "make one that keeps the rule"),
+    "csv.columns": ("--delimiter CHAR", "say what stands between its columns, or --edit FILE"),
 }
+"""By reason, or by rule where that says more: what to add to ``fix``, and what it does."""
 
 _OTHERWISE = {
     "tombstone": "it has no contents to load: parcours quarantine discard --id {id}",
@@ -32,11 +34,6 @@ _OTHERWISE = {
     " parcours quarantine fix --id {id} --edit FILE, or discard it",
 }
 """Reasons that no reading of the record changes."""
-
-_LIMITS = {
-    "occurred_at.not_future": "or raise [validation] max_future and replay",
-    "time_in_future": "or raise [validation] max_future and replay",
-}
 
 
 def advice(record: Mapping[str, Any]) -> str:
@@ -51,10 +48,7 @@ def advice(record: Mapping[str, Any]) -> str:
     reason, short = record["reason"], record["quarantine_id"][:12]
     if reason in _OTHERWISE:
         return _OTHERWISE[reason].format(id=short)
-    option, meaning = _OPTIONS.get(reason, ("--edit FILE", "put its bytes right, or discard it"))
-    names = {"field": record["field"] or "FIELD", "value": shlex.quote(str(record["value"]))[:60]}
-    limit = f"; {_LIMITS[reason]}" if reason in _LIMITS else ""
-    return (
-        f"parcours quarantine fix --id {short} {option.format(**names)} --dry-run"
-        f"   ({meaning.format(**names)}{limit})"
-    )
+    option, meaning = _OPTIONS.get(record["rule"]) or _OPTIONS[reason]
+    names = {"field": record["field"] or "FIELD", "value": shlex.quote(str(record["value"])[:40])}
+    told = f"{option.format(**names)} --dry-run   ({meaning.format(**names)})"
+    return f"parcours quarantine fix --id {short} {told}"

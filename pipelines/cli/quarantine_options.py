@@ -11,6 +11,7 @@ import click
 
 from parcours.pipelines.cli.query import as_json as plain_value
 from parcours.pipelines.cli.render import print_table
+from parcours.pipelines.cli.render import show as shown
 
 if TYPE_CHECKING:
     from parcours.pipelines.quarantine import Selection
@@ -122,7 +123,8 @@ def print_samples(samples: Sequence[Mapping[str, Any]]) -> None:
     """Write what would become of some records, a line a field."""
     lines: list[Sequence[Any]] = []
     for sample in samples:
-        rows = [(name, before, after) for name, (before, after) in sample["fields"].items()]
+        # as texts: one column has values of all kinds
+        rows = [(name, *map(_text, values)) for name, values in sample["fields"].items()]
         if sample["rule"] is not None:
             rows = [(sample["field"], sample["value"], f"rejected: {sample['message']}")]
         first = place(sample)
@@ -130,6 +132,10 @@ def print_samples(samples: Sequence[Mapping[str, Any]]) -> None:
             lines.append((first, *row))
             first = ""
     print_table(("record", "field", "before", "after"), lines, title="Before and after")
+
+
+def _text(value: Any) -> str | None:
+    return None if value in (None, []) else shown(value)
 
 
 def write_json(entry: Any) -> None:

@@ -2,8 +2,10 @@
 
 import pytest
 
+from parcours.pipelines.advice import advice
 from parcours.pipelines.fix_change import Asked, FixError, change_of
 from parcours.schemas.config import Source
+from parcours.schemas.touchpoint import REASONS
 
 
 def source(**keys):
@@ -60,3 +62,18 @@ def test_all_that_is_wrong_is_said():
     assert 'did you mean "channel"?' in said
     assert 'delimiter changes nothing in format "json"' in said
     assert "--set value: a function has no place in it" in said
+
+
+@pytest.mark.parametrize("reason", REASONS)
+@pytest.mark.parametrize("status", ["open", "replayed"])
+def test_every_reason_has_its_advice(reason, status):
+    """Which command helps, with the record's own words; of a closed one, that nothing is to be done."""
+    record = {"quarantine_id": "3f2a9c01" * 4, "status": status, "reason": reason, "rule": "stage.known"}
+    told = advice(record | {"field": "stage", "value": "S A'V", "closed_by_run": "20260101T0"})
+    if status == "replayed":
+        assert told == "it was replayed by run 20260101T0: nothing is to be done"
+    elif reason == "unknown_value":
+        assert """--id 3f2a9c013f2a --lookup stage:'S A'"'"'V'=OURS --dry-run""" in told
+    else:
+        assert "parcours" in told
+        assert "{" not in told
