@@ -233,6 +233,27 @@ def test_rules_of_another_relation_are_not_in_the_filter():
     assert ["marketing"] == [rule.owner for rule in reject_rules(config(rules, "ref_customers"), "customers")]
 
 
+INPUTS = {
+    "customers": {"customer_id": "x"},
+    "contracts": {"contract_id": "x", "customer_id": "C"},
+    "aliases": {"id": "x", "id_type": "anonymous_id", "customer_id": "C"},
+    "spend": {"campaign": "x", "channel": "ad", "day": "2025-01-01", "amount": 1, "currency": "EUR"},
+    "events_held": {"event": "x", "date": "2025-01-01", "channel": "hall"},
+    "indicators": {"name": "x", "month": "2025-01", "value": 1},
+    "targets": {"kpi": "x", "dimension": "total", "period": "2025", "value": 1, "direction": "up"},
+}
+
+
+@pytest.mark.parametrize("loads", INPUTS)
+def test_every_reference_input_may_have_rules(loads):
+    """A rule of a reference input rejects its rows, and no others."""
+    record, column = INPUTS[loads], next(iter(INPUTS[loads]))
+    rules = {"known": {"kind": "in_set", "column": column, "values": ["good"]}}
+    validator = make_validator(source(loads=loads), config(rules, f"ref_{loads}"))
+    kept, rejected = judged(validator, [{**record, column: "good"}, record])
+    assert (1, {1: "known"}) == (kept.num_rows, {place: row["rule"] for place, row in rejected.items()})
+
+
 def test_a_run_puts_what_breaks_a_rule_in_quarantine(tmp_path):
     """Touchpoints and rows of reference inputs that break a rule are kept apart; the rest is loaded."""
     (tmp_path / "events.csv").write_text(
@@ -240,12 +261,14 @@ def test_a_run_puts_what_breaks_a_rule_in_quarantine(tmp_path):
         "e1,2025-01-01T00:00:00Z,C1,quote,site,10,EUR\n"
         "e2,2025-01-01T00:00:00Z,C1,quote,fax,10,EUR\n"
         "e3,2025-01-01T00:00:00Z,C1,quote,site,-3,EUR\n"
+        "e4,2025-01-01T00:00:00Z,C1,quote,site,500,EUR\n"
     )
     (tmp_path / "customers.csv").write_text("customer_id,region\nC1,idf\nC2,\nC3,IDF\n")
     given = {"severity": "reject"}
     rules = {
         "channel": {**given, "on": "touchpoints", "kind": "in_set", "column": "channel", "values": ["site"]},
         "value": {**given, "on": "touchpoints", "kind": "range", "column": "value", "min": 0},
+        "dear": {**given, "on": "touchpoints", "kind": "condition", "condition": "value < 99"},
         "region": {**given, "on": "ref_customers", "kind": "not_null", "column": "region"},
         "region_form": {
             **given,
@@ -268,6 +291,10 @@ def test_a_run_puts_what_breaks_a_rule_in_quarantine(tmp_path):
         ("customers", "rule_failed", "region", "region", None, "region is missing: every row has region"),
         ("customers", "rule_failed", "region_form", "region", "IDF", 'region is "IDF": region fits [a-z]+'),
         ("events", "rule_failed", "channel", "channel", "fax", 'channel is "fax": channel is one of site'),
+        (
+            *("events", "rule_failed", "dear", "value", "500.0000"),
+            'value is "500.0000": this is true: value < 99',
+        ),
         ("events", "rule_failed", "value", "value", "-3.0000", 'value is "-3.0000": value is at least 0'),
     ] == rows(
         store, "SELECT source, reason, rule, field, value, message FROM quarantine ORDER BY source, rule"
