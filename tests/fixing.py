@@ -4,6 +4,7 @@ import json
 import uuid
 
 import duckdb
+import pyarrow as pa
 
 from parcours.pipelines.observe import SilentObserver
 from parcours.pipelines.replay import replay
@@ -11,24 +12,31 @@ from parcours.pipelines.replay import replay
 
 def fix(store, where="true", **change):
     """Add a fix to the open records that fit a condition."""
+    asked = f"SELECT quarantine_id FROM quarantine WHERE status = 'open' AND ({where})"
     with duckdb.connect(str(store)) as connection:
-        _add(connection, where, json.dumps(change), None)
+        ids = [each for (each,) in connection.execute(asked).fetchall()]
+        _add(connection, [(id_, "fix", json.dumps(change), None) for id_ in ids], uuid.uuid4().hex)
 
 
 def edit(store, records):
     """Write open records anew: bytes by quarantine id."""
     with duckdb.connect(str(store)) as connection:
-        for id_, content in records.items():
-            _add(connection, f"quarantine_id = '{id_}'", "{}", content)
+        _add(connection, [(id_, id_, "{}", content) for id_, content in records.items()], uuid.uuid4().hex)
 
 
-def _add(connection, where, change, edited):
-    fix_id = uuid.uuid4().hex
+def _add(connection, decided, number):
+    if not decided:
+        return
+    columns = zip(("id", "fix", "change", "edited"), zip(*decided, strict=True), strict=False)
+    connection.register("decided", pa.table({name: list(values) for name, values in columns}))
     connection.execute(
-        "INSERT INTO fixes SELECT ?, now()::TIMESTAMP, 'run', ?, ?, NULL, 1", [fix_id, change, edited]
-    )
-    connection.execute(
-        f"UPDATE quarantine SET fixes = list_append(fixes, ?) WHERE status = 'open' AND ({where})", [fix_id]
+        f"""
+        INSERT INTO fixes
+        SELECT DISTINCT fix || '{number}', now()::TIMESTAMP, 'run', change, edited::BLOB, NULL, 1
+        FROM decided;
+        UPDATE quarantine SET fixes = list_append(fixes, fix || '{number}')
+        FROM decided WHERE decided.id = quarantine_id
+        """
     )
 
 

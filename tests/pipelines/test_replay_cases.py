@@ -48,7 +48,7 @@ def test_equal_rows_of_a_file_go_on_being_counted(tmp_path):
     wrong.write_text(line() + line(channel=None) + line() + line(customer_id="bob"))
     right.write_text(line() * 3 + line(customer_id="bob"))
     store = tmp_path / "store.duckdb"
-    config = config_of(store, file_source(wrong, map=mapped), slice_records=2)
+    config = config_of(store, file_source(wrong, map=mapped), slice_records=3)
     load(config)
     fix(store, map={"channel": "=web", **mapped})
     assert 1 == replayed(config).loaded
