@@ -181,7 +181,8 @@ def _write(
             "INSERT INTO gate VALUES (?, ?, ?, ?, ?)",
             [decided.decided_at, decided.run_id, decided.state, list(decided.reasons), since],
         )
-        store.set_meta(CHECKED, _judged(store, config))
+        # a check that failed has judged nothing: the next one is due
+        store.set_meta(CHECKED, _judged(store, config) if findings else "")
     except BaseException:
         connection.execute("ROLLBACK")
         raise
