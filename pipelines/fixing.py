@@ -10,13 +10,13 @@ from typing import Any
 import duckdb
 from pydantic import ValidationError
 
-from parcours.pipelines.discarding import decide, open_store
 from parcours.pipelines.fix_change import Asked, FixError, change_of, check_source, first_problem
 from parcours.pipelines.fixes import as_edited, of_contents, overlaid
 from parcours.pipelines.observe import Observer
 from parcours.pipelines.preview import Preview, fields_of_samples, preview
 from parcours.pipelines.quarantine import Selection, select_open, selected_ids
-from parcours.pipelines.store_run import StoreRun
+from parcours.pipelines.record_decisions import decide, deciding
+from parcours.pipelines.store_run import DryRunError, StoreRun
 from parcours.schemas.config import Config, Source
 
 
@@ -26,10 +26,10 @@ class Fixed:
 
     Attributes:
         run_id: the run that recorded it.
-        fix_ids: one a source, form and history of fixes of the records.
+        fix_ids: one a source, form and history of fixes of the records; none where it was only tried out.
         ids: the records.
         skipped: of those that were named by id, how many are closed, by status.
-        preview: what would become of them; null where it was written.
+        preview: what would become of them; null where the decision was written.
     """
 
     run_id: str
@@ -63,25 +63,24 @@ def fix(
         FileNotFoundError: there is no store.
         StoreHeldError: another process holds the store.
     """
-    with open_store(config) as store:
-        run = StoreRun(store, config, "fix", observer)
+    with deciding(config, "fix", observer) as run:
         connection = run.connection
         skipped = select_open(connection, selection)
         ids = selected_ids(connection)
         if not ids:
             return Fixed(run.run.run_id, [], [], skipped, None)
         before = fields_of_samples(connection, config) if dry_run else {}
-        connection.execute("BEGIN")
+        found = None
         try:
-            fix_ids = _decide(run, asked, note)
-            found = preview(connection, config, before, asked.fields) if dry_run else None
-        except BaseException:
-            connection.execute("ROLLBACK")
-            raise
-        connection.execute("ROLLBACK" if dry_run else "COMMIT")
-        if not dry_run:
-            run.result.slices += 1
-            run.finish("done")
+            with run.transaction():
+                fix_ids = _decide(run, asked, note)
+                if dry_run:
+                    found = preview(connection, config, before, asked.fields)
+                    raise DryRunError
+        except DryRunError:
+            fix_ids = []
+        else:
+            run.tell()
         return Fixed(run.run.run_id, fix_ids, ids, skipped, found)
 
 
@@ -110,7 +109,7 @@ def _decide(run: StoreRun, asked: Asked, note: str | None) -> list[str]:
         if edited is not None and as_edited(own).format in ("json", "csv"):
             # an editor ends a file with a line end, which is no part of a record
             edited = edited.removesuffix(b"\n").removesuffix(b"\r")
-        fix_ids.append(decide(connection, run.run.run_id, change, edited=edited, note=note))
+        fix_ids.append(decide(run, change, edited=edited, note=note))
     connection.execute("CREATE OR REPLACE TEMP TABLE selected AS FROM chosen")
     return fix_ids
 

@@ -71,7 +71,7 @@ def selected(chosen: Mapping[str, Any]) -> Selection:
 
 @contextmanager
 def as_mistakes() -> Iterator[None]:
-    """Turn a selection that cannot be made, and what can be no fix, into an error of the command line."""
+    """Turn what cannot be chosen, be a fix or be used into a message: a schema, a file's header."""
     from parcours.pipelines.fix_change import FixError  # noqa: PLC0415, loads DuckDB
     from parcours.pipelines.quarantine import SelectionError  # noqa: PLC0415
 
@@ -79,6 +79,8 @@ def as_mistakes() -> Iterator[None]:
         yield
     except (SelectionError, FixError) as error:
         raise click.UsageError(str(error)) from error
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error
 
 
 def required_selection(chosen: Mapping[str, Any], *, everything: bool) -> Selection:
