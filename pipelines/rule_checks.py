@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from parcours.pipelines.segment_checks import Found
 from parcours.schemas.config import Config, Kpi
-from parcours.schemas.rule import KEYS, Rule
+from parcours.schemas.rule import KEYS, Gate, Rule
 
 if TYPE_CHECKING:
     import duckdb
@@ -31,11 +31,12 @@ def rule_mistakes(resolved: Mapping[Any, Any], config: Config | None) -> Iterato
     Args:
         resolved: the merged config with variables replaced, whether or not models can be made of it; what
             these say of a rule is not said again.
-        config: the model of it; null where it could not be made. Then nothing is said of figures.
+        config: the model of it; null where it could not be made. Then nothing is said of figures, nor of
+            rules of theirs.
     """
     entries = resolved.get("rule")
     rules = dict(_rules(entries if isinstance(entries, Mapping) else {}))
-    asked = config.gate.figures if config and config.gate.figures != Config().gate.figures else ()
+    asked = config.gate.figures if config and config.gate.figures != Gate().figures else ()
     if not rules and not asked:
         return
     store = _EmptyStore(config or Config())
@@ -49,6 +50,8 @@ def rule_mistakes(resolved: Mapping[Any, Any], config: Config | None) -> Iterato
     sources = resolved.get("source")
     names = [*sources] if isinstance(sources, Mapping) else []
     for name, rule in rules.items():
+        if config is None and rule.on.startswith("kpi_"):
+            continue  # a figure of the user's is known once the config is right
         yield from _RuleCheck(name, rule, store, names).mistakes()
 
 
@@ -133,7 +136,10 @@ class _RuleCheck:
             found.append(Found((*self._place, "on"), f'"{rule.on}" is no relation', rule.on, known))
         else:
             found += self._of_rejection()
-            found += self._of_columns(self._columns())
+            columns = self._columns()
+            if columns is None:
+                return
+            found += self._of_columns(columns)
         yield from found or self._of_query()
 
     def _of_rejection(self) -> Iterator[Found]:
@@ -144,18 +150,27 @@ class _RuleCheck:
             said = "only records that are loaded can be rejected: write warn or stop, or another relation"
             yield Found((*self._place, "on"), said, None, [*REJECTING])
 
-    def _columns(self) -> dict[str, str]:
-        """Return the columns that the rule may speak of: of one that rejects, those that a record gives."""
+    def _columns(self) -> dict[str, str] | None:
+        """Return the columns that the rule may speak of: of one that rejects, those that a record gives.
+
+        Null where the relation is that of a user's figure which is wrong itself: that is told.
+        """
+        import duckdb  # noqa: PLC0415, slow to load
+
         from parcours.quality.user_rules import REJECTING  # noqa: PLC0415
         from parcours.schemas.references import fields_of  # noqa: PLC0415
 
-        columns = self._store.columns_of(self._rule.on)
+        try:
+            columns = self._store.columns_of(self._rule.on)
+        except (duckdb.Error, KeyError, ValueError):
+            return None
         if self._rule.severity != "reject" or self._rule.on not in REJECTING:
             return columns
         return {name: columns[name] for name in fields_of(REJECTING[self._rule.on]).names}
 
     def _of_columns(self, columns: Mapping[str, str]) -> Iterator[Found]:
         from parcours.kpis.conditions import check  # noqa: PLC0415, loads DuckDB
+        from parcours.quality.user_rules import columns_in  # noqa: PLC0415
 
         rule, what = self._rule, f"column of {self._rule.on}"
         keys = [*_COLUMNS, *(["by"] if rule.kind == "completeness" else [])]
@@ -163,11 +178,17 @@ class _RuleCheck:
         for key, name in [*named, *(("columns", name) for name in rule.columns)]:
             if name not in columns:
                 yield Found((*self._place, key), f'"{name}" is no {what}', name, [*columns])
-        for key in ("where", "condition"):
-            text = getattr(rule, key)
-            for mistake in check(text, columns, what) if text is not None else ():
-                allowed = [*columns] if mistake.unknown else ()
-                yield Found((*self._place, key), mistake.problem, mistake.unknown, allowed)
+        found = [
+            Found((*self._place, key), wrong.problem, wrong.unknown, [*columns] if wrong.unknown else ())
+            for key in ("where", "condition")
+            if (text := getattr(rule, key)) is not None
+            for wrong in check(text, columns, what)
+        ]
+        yield from found
+        if rule.condition is not None and not found and not columns_in(rule.condition, [*columns]):
+            yield Found(
+                (*self._place, "condition"), f"it names no {what}: it is true of every row, or of none"
+            )
         yield from self._of_kind(columns)
 
     def _of_kind(self, columns: Mapping[str, str]) -> Iterator[Found]:
@@ -221,7 +242,7 @@ class _RuleCheck:
             else:
                 try:
                     read.append(instant(end) if isinstance(end, str) else None)
-                except ValueError:
+                except (ValueError, OverflowError):
                     read.append(None)
                 if read[-1] is None:
                     said = (

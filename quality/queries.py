@@ -77,7 +77,7 @@ def instant(text: str) -> datetime:
 
 def _bound(end: float | str) -> str:
     if isinstance(end, str):
-        return literal(f"{instant(end):%Y-%m-%d %H:%M:%S.%f}") + "::TIMESTAMP"
+        return f"TIMESTAMP '{instant(end)}'"
     exact = end == 0 or 1 / LARGEST_PLAIN < abs(end) < LARGEST_PLAIN
     return f"{Decimal(repr(end)):f}" if exact else f"'{end!r}'::DOUBLE"
 

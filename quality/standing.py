@@ -132,7 +132,7 @@ def _words(config: Config) -> dict[str, str]:
         "limit": f"CASE source {cases} ELSE {gate.quarantine_share} END"
         if cases
         else str(gate.quarantine_share),
-        "limit_text": sentences.percent(gate.quarantine_share),
+        "limit_text": sentences.percent(gate.quarantine_share) + (", or its own share," if cases else ""),
     }
 
 
@@ -152,13 +152,15 @@ def _built_in(
 
 
 def _filled(value: Any, words: Mapping[str, str]) -> Any:
+    """Put words in the place of their names; a text in a list may stand for several."""
     if isinstance(value, list):
         return [part for each in value for part in _filled(each, words).split(", ") if part]
     return Template(value).substitute(words) if isinstance(value, str) else value
 
 
 def _standing(name: str, rule: Rule, query: Query, owner: str) -> StandingRule:
-    english, french = sentences.right(rule)
+    # of many rows there is no one value to show
+    english, french = (text.replace("{value}", rule.column or "") for text in sentences.right(rule))
     return StandingRule(
         name=name,
         relation=rule.on,

@@ -227,6 +227,34 @@ def test_rules_that_are_right(mistakes):
     assert {} == mistakes(text)
 
 
+def test_a_condition_speaks_of_the_row(mistakes):
+    """One that names no column is true of every row, or of none."""
+    found = mistakes(
+        '[rule.r]\non = "touchpoints"\nkind = "condition"\ncondition = "1 = 2"\nseverity = "reject"'
+    )
+    assert "names no column of touchpoints" in found["rule > r > condition"]
+
+
+def test_a_figure_that_is_wrong_itself(mistakes):
+    """Of a rule on its relation nothing is said: the figure's mistake is."""
+    figure = """
+[figure.calls]
+phase = "service"
+kind = "count"
+unit = "count"
+label = { en = "Calls", fr = "Appels" }
+explanation = { en = "Calls.", fr = "Appels." }
+numerator = "calls"
+rows = "SELECT nothing FROM touchpoints"
+[rule.r]
+on = "kpi_calls"
+kind = "not_null"
+column = "value"
+"""
+    found = mistakes(figure)
+    assert {"figure > calls > rows"} == set(found), found
+
+
 def test_a_mistake_elsewhere_hides_none_of_a_rule(mistakes):
     """Where another table is wrong, what is wrong with a rule is told all the same."""
     found = mistakes('[journey]\nunit = "x"\n[rule.r]\non = "visit"\nkind = "not_null"\ncolumn = "channel"')

@@ -35,7 +35,8 @@ CREATE TABLE claims AS SELECT
 FROM range(9) AS rows(n);
 CREATE TABLE quotes AS SELECT 'Q' || n AS quote_id, first_at AS quoted_at, first_at AS bound_at FROM
     (SELECT n, TIMESTAMP '2025-01-01' + to_days(n) AS first_at FROM range(9) AS rows(n));
-CREATE TABLE spend AS SELECT DATE '2025-01-01' + CAST(n AS INTEGER) AS day FROM range(80) AS rows(n);
+CREATE TABLE ref_spend AS
+SELECT DATE '2025-01-01' + CAST(n AS INTEGER) AS day FROM range(80) AS rows(n);
 """
 
 TOUCHPOINTS = {"on": "touchpoints"}
@@ -127,8 +128,8 @@ CASES = {
         ["2025-03-31"],
     ),
     "volume by day": (
-        {"on": "spend", "kind": "volume", "time": "day", "deviations": 2, "weeks": 3},
-        "INSERT INTO spend VALUES (DATE '2025-03-20')",
+        {"on": "ref_spend", "kind": "volume", "time": "day", "deviations": 2, "weeks": 3},
+        "INSERT INTO ref_spend VALUES (DATE '2025-03-20')",
         ["2025-03-20"],
     ),
     "share": (
@@ -161,11 +162,11 @@ def store():
         yield connection
 
 
-def rule_of(record, now=NOW):
+def rule_of(record, **tables):
     """The standing rule of one record of a config with two sources."""
     source = {"kind": "file", "format": "csv", "path": "x"}
     given = {"rule": {"r": record}, "source": [{**source, "name": "web"}, {**source, "name": "crm"}]}
-    return standing_rules(Config.model_validate(given), now=now, relations=())[0]
+    return standing_rules(Config.model_validate(given | tables), now=NOW, relations=())[0]
 
 
 def found(store, rule):
@@ -231,6 +232,10 @@ def test_little_past_and_empty_relations_pass(store):
 
 def test_a_day_without_rows_counts(store):
     """The last whole day may have no rows at all, and so may days of the past."""
+    west = rule_of(CASES["volume by day"][0], kpi={"time_zone": "America/New_York"})
+    assert found(store, west)[1].startswith("2025-03-20: 1 rows"), (
+        "a day is one wherever it is looked at from"
+    )
     store.begin()
     try:
         day = "CAST(occurred_at AT TIME ZONE 'UTC' AT TIME ZONE 'Europe/Paris' AS DATE)"
