@@ -16,6 +16,7 @@ from parcours.pipelines.cli.quarantine_options import (
     SHORT,
     as_mistakes,
     counted,
+    not_tried_text,
     print_samples,
     reasons,
     required_selection,
@@ -195,6 +196,8 @@ def _print(session: Session, done: Fixed, *, replays: bool) -> None:
         if not replays:
             session.say("they are loaded by: parcours quarantine replay, with the same selection")
         return
+    for text in not_tried_text(done.preview.skipped):
+        session.say(text)
     _print_preview(done.preview)
     click.echo("nothing is written")
 

@@ -23,6 +23,13 @@ SHORT = 12
 
 _STATUSES = ("open", "replayed", "discarded", "all")
 
+_WHY = {
+    "open": "closed before",
+    "cut": "without all their bytes: raise [validation] max_record_bytes, then parcours rewind",
+    "conflict": "losers of a conflict, about which nothing was decided",
+}
+"""Why records are not tried."""
+
 _KEYS = ("reason", "rule", "source", "field", "id")
 
 
@@ -98,6 +105,12 @@ def required_selection(chosen: Mapping[str, Any], *, everything: bool) -> Select
             else "say which records: --reason, --rule, --source, --field, --id or --where, or --all"
         )
     return selection
+
+
+def not_tried_text(skipped: Mapping[str, int]) -> Iterator[str]:
+    """Say how many records a replay does not try, and why."""
+    for why, count in skipped.items():
+        yield f"skipped: {counted(count)} {_WHY[why]}"
 
 
 def skipped_text(skipped: Mapping[str, int]) -> Iterator[str]:

@@ -13,6 +13,7 @@ from parcours.pipelines.cli.options import config_options, log_option, read
 from parcours.pipelines.cli.quarantine_options import (
     as_mistakes,
     counted,
+    not_tried_text,
     reasons,
     required_selection,
     selection_options,
@@ -25,13 +26,6 @@ if TYPE_CHECKING:
     from parcours.pipelines.config import LoadedConfig
     from parcours.pipelines.quarantine import Selection
     from parcours.pipelines.replay import Replayed
-
-_WHY = {
-    "open": "closed before",
-    "cut": "without all their bytes: raise [validation] max_record_bytes, then parcours rewind",
-    "conflict": "losers of a conflict, about which nothing was decided",
-}
-"""Why records are not tried."""
 
 
 @parcours_command(
@@ -92,8 +86,8 @@ def run_replay(session: Session, loaded: LoadedConfig, selection: Selection, *, 
 
 def print_replayed(session: Session, told: Replayed) -> None:
     """Write what became of the records, and what comes next."""
-    for why, count in told.skipped.items():
-        session.say(f"skipped: {counted(count)} {_WHY.get(why, why)}")
+    for text in not_tried_text(told.skipped):
+        session.say(text)
     if not told.tried:
         click.echo("nothing to do: no such record is open")
         return
