@@ -6,6 +6,7 @@ import re
 import shutil
 import sys
 
+import fastavro
 import pytest
 
 from parcours.pipelines.cli.exits import run_guarded
@@ -271,6 +272,29 @@ def test_bytes_in_another_encoding(quarantine):
     """What could not be decoded is read as the fix says."""
     assert "loaded 1" in quarantine("fix", "--id", id_of(3), "--encoding", "cp1252", "--replay").out
     assert one("store.duckdb", "SELECT customer_id FROM touchpoints WHERE event_id = 'e3'") == "Mélanie"
+
+
+def test_a_corrected_schema(parcours, tmp_path):
+    """A reader schema gives a field that the writer calls otherwise; what is no schema is said at once."""
+    fields = [
+        {"name": name, "type": "string"} for name in ("event_id", "occurred_at", "event_type", "channel")
+    ]
+    written = {"type": "record", "name": "Event", "fields": [*fields, {"name": "client", "type": "string"}]}
+    renamed = {"name": "customer_id", "type": "string", "aliases": ["client"]}
+    (tmp_path / "right.avsc").write_text(json.dumps({**written, "fields": [*fields, renamed]}))
+    (tmp_path / "wrong.avsc").write_text("{")
+    record = json.loads(line(1, client="C-7"))
+    with (tmp_path / "log.avro").open("wb") as file:
+        fastavro.writer(file, written, [record])
+    config = config_of(tmp_path / "store.duckdb", file_source(tmp_path / "log.avro", "avro-file"))
+    write_toml(config, tmp_path)
+    load(config)
+    chosen = ("quarantine", "fix", "--reason", "missing_field", "--reader-schema")
+    ran = parcours(*chosen, "wrong.avsc")
+    assert (ran.code, one("store.duckdb", "SELECT count(*) FROM fixes")) == (2, 0)
+    assert "wrong.avsc" in ran.err
+    assert "loaded 1" in parcours(*chosen, "right.avsc", "--replay").out
+    assert one("store.duckdb", "SELECT customer_id FROM touchpoints") == "C-7"
 
 
 def test_the_loser_of_a_conflict_is_tried_once_something_was_decided(quarantine):
