@@ -77,6 +77,10 @@ class Produced(NamedTuple):
     failure: str | None
 
 
+class _NoTopicError(Exception):
+    """The brokers answer, but not for this topic."""
+
+
 class DeadLetterTopic:
     """A producer to the topic, connected when first needed."""
 
@@ -92,6 +96,7 @@ class DeadLetterTopic:
         refused: list[int] = []
         failed: list[int] = []
         failure = None
+        met_limit = False
         with heard_failures() as reasons:
             try:
                 client = self._connected()
@@ -99,28 +104,27 @@ class DeadLetterTopic:
                 for place, (key, value, headers) in enumerate(records):
                     try:
                         sent.append((place, client.send(self._topic, value, key, headers)))
-                    except MessageSizeTooLargeError:  # by the client's own limit
+                    except MessageSizeTooLargeError:  # by the client's own limit: the others are not touched
                         refused.append(place)
-                until = time.monotonic() + self._settings["delivery_timeout_ms"] / 1000
+                until = time.monotonic() + self._settings["delivery_timeout_ms"] / 1000 + 1
                 for place, future in sent:
                     try:
-                        future.get(timeout=max(0.1, until - time.monotonic()))
+                        future.get(timeout=max(0, until - time.monotonic()))
                         taken.append(place)
-                    except MessageSizeTooLargeError:  # by the broker's
-                        refused.append(place)
-                        failed.append(place)
                     except Exception as error:
                         failed.append(place)
+                        met_limit = met_limit or isinstance(error, MessageSizeTooLargeError)
                         failure = failure or named(error)
+            except _NoTopicError as error:
+                failure = str(error)
             except Exception as error:  # whatever the client meets, the load goes on
                 failure = named(error)
-        if failed or failure:
-            self.close()
-        if refused:
-            return Produced(taken, sorted({*refused, *failed}), None)
         if failure:
-            failure = without_secrets("; ".join([failure, *list(reasons)[-3:]]), self._settings)
-        return Produced(taken, refused, failure)
+            self.close()
+        if met_limit or not failure:
+            return Produced(taken, sorted([*refused, *failed]), None)
+        reason = "; ".join([failure, *list(reasons)[-3:]])
+        return Produced(taken, [], without_secrets(reason, self._settings))
 
     def _connected(self) -> KafkaProducer:
         if self._client is None:
@@ -128,7 +132,7 @@ class DeadLetterTopic:
             try:
                 self._client.partitions_for(self._topic)
             except KafkaTimeoutError as error:
-                raise LookupError("there is no such topic; parcours makes none") from error
+                raise _NoTopicError("there is no such topic, and parcours makes none") from error
         return self._client
 
     def close(self) -> None:
