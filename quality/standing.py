@@ -18,7 +18,7 @@ from typing import Any, Literal
 from parcours.quality import sentences
 from parcours.quality.queries import Query, query_of
 from parcours.quality.row_ids import identifier
-from parcours.schemas.config import Config
+from parcours.schemas.config import STAGES, Config
 from parcours.schemas.literal import literal
 from parcours.schemas.rule import Rule, RuleKind
 
@@ -125,6 +125,7 @@ def _words(config: Config) -> dict[str, str]:
     }
     cases = " ".join(f"WHEN {literal(name)} THEN {share}" for name, share in shares.items())
     return {
+        "stages": f"[{', '.join(map(literal, STAGES))}]",
         "min_time": f"{config.validation.min_time:%Y-%m-%d %H:%M:%S}",
         "event_types": ", ".join(map(literal, ["", *config.taxonomy.events])),
         "channels": ", ".join(map(literal, ["", *config.taxonomy.channels])),
