@@ -98,7 +98,8 @@ class Rule(BaseModel):
                 raise ValueError(f'kind = "{self.kind}" needs {key}')
         general = {"on", "kind", "severity", "owner", "english", "french"}
         for key in sorted(self.model_fields_set - general - {*needed, *allowed}):
-            raise ValueError(f'kind = "{self.kind}" has no {key}: {", ".join([*needed, *allowed])}')
+            if getattr(self, key) != type(self).model_fields[key].default:  # a config that is shown has all
+                raise ValueError(f'kind = "{self.kind}" has no {key}: {", ".join([*needed, *allowed])}')
         if self.kind in ("range", "share") and self.min is None and self.max is None:
             raise ValueError(f'kind = "{self.kind}" needs min, max or both')
         if self.severity == "reject" and self.kind not in ROW_KINDS:

@@ -3,8 +3,10 @@
 import re
 
 import pytest
+from pydantic import ValidationError
 
 from parcours.pipelines.config import ConfigError, load_config
+from stores import config_of, file_source, write_toml
 
 SOURCE = """
 [[source]]
@@ -225,6 +227,19 @@ def test_rules_that_are_right(mistakes):
     }
     text = "".join(f'[rule.a_{kind}]\nkind = "{kind}"\n{keys}\n' for kind, keys in kinds.items())
     assert {} == mistakes(text)
+
+
+def test_a_config_that_is_shown_can_be_read_again(tmp_path):
+    """Keys of other kinds, which have their defaults there, are no mistake; any other value is."""
+    rules = {
+        "fresh": {"on": "touchpoints", "kind": "freshness", "within": "6h"},
+        "given": {"on": "touchpoints", "kind": "not_null", "column": "campaign", "severity": "reject"},
+    }
+    (tmp_path / "web.ndjson").write_text("{}\n")
+    config = config_of(tmp_path / "store.duckdb", file_source(tmp_path / "web.ndjson"), rule=rules)
+    assert config.rule == load_config([write_toml(config, tmp_path)], {}, {}).rule
+    with pytest.raises(ValidationError, match="has no weeks"):
+        config_of(tmp_path / "store.duckdb", rule={"given": rules["given"] | {"weeks": 4}})
 
 
 def test_a_condition_speaks_of_the_row(mistakes):
