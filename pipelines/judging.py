@@ -129,8 +129,8 @@ def judged(connection: duckdb.DuckDBPyConnection, config: Config) -> Iterator[Ju
     sources = {source.name: source for source in config.source}
     batches = connection.execute("SELECT * FROM batches ORDER BY batch").fetchall()
     reader: _Reader | None = None
-    for row in batches:
-        batch = _Batch(*row[:6], tuple(row[6]), *row[7:])
+    for id_, source, topic, partition, form, context, changes, edited, copy in batches:
+        batch = _Batch(id_, source, topic, partition, form, context, tuple(changes), edited, copy)
         if reader is None or batch.reading != reader.reading:
             reader = _Reader(batch, sources[batch.source], config)
         yield reader.judge(connection, batch)

@@ -94,6 +94,23 @@ def test_a_reference_row_that_was_loaded_with_a_fix_stands(tmp_path):
     assert_balanced(store)
 
 
+def test_a_reference_row_of_a_log_that_was_forgotten(tmp_path):
+    """It stands before all that the log has now: at its place there may be another record."""
+    dump = tmp_path / "contracts.csv"
+    dump.write_text("contract_id,customer_id,product\nK1,,auto\nK2,,home\n")
+    store = tmp_path / "store.duckdb"
+    config = config_of(store, file_source(dump, "csv", "contracts", loads="contracts"))
+    load(config)
+    runs.reset(config, "contracts", confirm=lambda _: None)
+    dump.write_text("contract_id,customer_id,product\nK1,ada,travel\nK9,bob,auto\n")
+    load(config)
+    fix(store, map={"customer_id": "=eve"})
+    assert (2, 1, 1) == ((done := replayed(config)).tried, done.loaded, done.duplicate)
+    said = "SELECT contract_id, customer_id, product FROM ref_contracts ORDER BY ALL"
+    assert [("K1", "ada", "travel"), ("K2", "eve", "home"), ("K9", "bob", "auto")] == rows(store, said)
+    assert_balanced(store)
+
+
 def test_a_record_that_was_discarded_stays_so(tmp_path):
     """Read again with the same bytes it is not opened again; with others it is."""
     log = tmp_path / "log.ndjson"
