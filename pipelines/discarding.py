@@ -19,13 +19,13 @@ class Discarded:
     """What was given up.
 
     Attributes:
-        run_id: the run that did.
+        run_id: the run that did; null where nothing was written.
         records: how many.
         skipped: of those that were named by id, how many were closed before, by status.
         dry_run: nothing is written.
     """
 
-    run_id: str
+    run_id: str | None
     records: int
     skipped: Mapping[str, int]
     dry_run: bool
@@ -44,7 +44,8 @@ def discard(
     with deciding(config, "discard", observer) as run:
         skipped = select_open(run.connection, selection)
         records = count_selected(run.connection)
-        if records and not dry_run:
+        writes = records > 0 and not dry_run
+        if writes:
             with run.transaction():
                 decide(run, DISCARD, note=note)
                 run.connection.execute(
@@ -53,4 +54,4 @@ def discard(
                     [run.run.run_id],
                 )
             run.tell()
-        return Discarded(run.run.run_id, records, skipped, dry_run)
+        return Discarded(run.run.run_id if writes else None, records, skipped, dry_run)

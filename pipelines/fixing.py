@@ -25,14 +25,14 @@ class Fixed:
     """What was decided.
 
     Attributes:
-        run_id: the run that recorded it.
+        run_id: the run that recorded it; null where nothing was written.
         fix_ids: one a source, form and history of fixes of the records; none where it was only tried out.
         ids: the records.
         skipped: of those that were named by id, how many are closed, by status.
         preview: what would become of them; null where the decision was written.
     """
 
-    run_id: str
+    run_id: str | None
     fix_ids: Sequence[str]
     ids: Sequence[str]
     skipped: Mapping[str, int]
@@ -68,9 +68,8 @@ def fix(
         skipped = select_open(connection, selection)
         ids = selected_ids(connection)
         if not ids:
-            return Fixed(run.run.run_id, [], [], skipped, None)
+            return Fixed(None, [], [], skipped, None)
         before = fields_of_samples(connection, config) if dry_run else {}
-        found = None
         try:
             with run.transaction():
                 fix_ids = _decide(run, asked, note)
@@ -78,10 +77,9 @@ def fix(
                     found = preview(connection, config, before, asked.fields)
                     raise DryRunError
         except DryRunError:
-            fix_ids = []
-        else:
-            run.tell()
-        return Fixed(run.run.run_id, fix_ids, ids, skipped, found)
+            return Fixed(None, [], ids, skipped, found)
+        run.tell()
+        return Fixed(run.run.run_id, fix_ids, ids, skipped, None)
 
 
 def _decide(run: StoreRun, asked: Asked, note: str | None) -> list[str]:

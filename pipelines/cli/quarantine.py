@@ -57,7 +57,7 @@ parcours quarantine summary
 parcours quarantine summary --source shop --json | jq '.[0].example'
 """,
 )
-@selection_options(status=None)
+@selection_options(status="all")
 @config_options
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON array.")
 @click.pass_obj
@@ -100,7 +100,7 @@ def summary(
     click.echo(told)
     first = rows[0]
     if first["open"]:
-        chosen_by = f"--source {quote(first['source'])} --rule {first['rule']}"
+        chosen_by = f"--source {quote(first['source'])} --reason {first['reason']}"
         session.say(f"which: parcours quarantine list{store_options(config_files, database)} {chosen_by}")
 
 

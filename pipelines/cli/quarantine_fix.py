@@ -89,7 +89,7 @@ parcours quarantine show 3f2a9c01 --raw > record.json   # change it, then:
 parcours quarantine fix --id 3f2a9c01 --edit record.json --dry-run
 """,
 )
-@selection_options(status="only open")
+@selection_options(status=None)
 @click.option("--all", "everything", is_flag=True, help="All open records.")
 @_fix_options
 @click.option("--note", metavar="TEXT", help="Why, to be kept with it.")

@@ -37,7 +37,7 @@ def selection_options(*, status: str | None) -> Callable[[F], F]:
     """Add the options that choose records.
 
     Args:
-        status: what ``--status`` is by default; null: all. ``"only open"`` leaves the option out.
+        status: what ``--status`` is by default; null leaves the option out, for commands on open records.
     """
 
     def add(function: F) -> F:
@@ -53,10 +53,10 @@ def selection_options(*, status: str | None) -> Callable[[F], F]:
                 "--where", metavar="SQL", help="A condition over the columns of quarantine, as attempts > 1."
             ),
         ]  # fmt: skip
-        if status != "only open":
+        if status is not None:
             options.append(
                 click.option(
-                    "--status", type=click.Choice(_STATUSES), default=status or "all", show_default=True,
+                    "--status", type=click.Choice(_STATUSES), default=status, show_default=True,
                     help="What became of them.",
                 )
             )  # fmt: skip

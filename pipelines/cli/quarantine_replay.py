@@ -36,7 +36,7 @@ parcours quarantine replay --rule value.number --source crm --dry-run
 parcours quarantine replay --id 3f2a9c01 --json | jq .loaded
 """,
 )
-@selection_options(status="only open")
+@selection_options(status=None)
 @click.option("--all", "everything", is_flag=True, help="All open records.")
 @click.option("--dry-run", is_flag=True, help="Say what would become of them, and write nothing.")
 @config_options
@@ -114,7 +114,7 @@ parcours quarantine discard --reason tombstone --note 'deletions of the test acc
 parcours quarantine discard --where "first_at < TIMESTAMP '2025-01-01'" --dry-run
 """,
 )
-@selection_options(status="only open")
+@selection_options(status=None)
 @click.option("--all", "everything", is_flag=True, help="All open records.")
 @click.option("--note", metavar="TEXT", help="Why, to be kept with it.")
 @click.option("--dry-run", is_flag=True, help="Say how many, and write nothing.")

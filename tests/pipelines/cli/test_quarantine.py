@@ -80,7 +80,7 @@ def test_the_summary_counts_by_source_reason_and_rule(quarantine):
     """As a table, the most open first; as JSON with an example of each."""
     ran = quarantine("summary")
     assert "8 open, 0 replayed, 0 discarded" in ran.out
-    assert "parcours quarantine list --source shop --rule" in ran.err
+    assert "parcours quarantine list --source shop --reason encoding" in ran.err
     told = json.loads(quarantine("summary", "--reason", "wrong_type", "--json").out)
     assert [("shop", "wrong_type", "value.number", 2, "12,50 €")] == [
         (row["source"], row["reason"], row["rule"], row["open"], row["example"]) for row in told
