@@ -17,8 +17,8 @@ _HEAD = """# The built-in rules
 
 What `parcours check` holds every store against, beside [rules of your own](rules.md): `stop` where the store
 would be wrong, `warn` where the data is odd. `source.NAME.late` stands for each source with
-`expected_every`, `kpi_NAME` for each figure of `[gate] figures`. This page is made from the records by
-`make tables`.
+`expected_every`, `kpi_NAME` for each figure of `[gate] figures`; of stage conversion the totals by month are
+checked, unless a rule of yours reads it. This page is made from the records by `make tables`.
 """
 
 
