@@ -1,5 +1,6 @@
 """The README's commands work: its marked blocks are run, one after the other, in one empty folder."""
 
+import json
 import os
 import re
 import subprocess
@@ -15,13 +16,19 @@ TEXT = (ROOT / "README.md").read_text("utf-8")
 BLOCKS = re.findall(r"<!-- tested -->\n```sh\n(.*?)```", TEXT, re.DOTALL)
 
 
+INIT = re.search(r"parcours init .*\n", TEXT)[0]
+
+UNCHECKED = r"printf '\n[gate]\nat_end = false\n' >> parcours.toml" + "\n"
+"""Each run would load Great Expectations anew: the passage on the gate checks what all of them have done."""
+
+
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory):
     """What the blocks wrote; the folder that they ran in."""
     folder = tmp_path_factory.mktemp("readme")
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
-        ["sh", "-eu", "-c", "".join(BLOCKS)],
+        ["sh", "-eu", "-c", "".join(BLOCKS).replace(INIT, INIT + UNCHECKED)],
         check=False,
         cwd=folder,
         env=os.environ | {"PATH": path},
@@ -59,6 +66,10 @@ def test_they_do_what_the_text_says(ran):
     assert "M-2002 is unlinked from M-1001: 1 link" in done.stdout
     assert "K-77, auto: in force since 2025-01-01 00:00" in done.stdout  # a person's story
     assert "moved 1 of 19,403 touchpoints (stage 1)" in done.stdout  # another taxonomy, applied
+    checked = json.loads((folder / "checked.json").read_text())
+    assert "open" == checked["status"], checked["reasons"]
+    assert "published 19,403 touchpoints" in done.stdout
+    assert (folder / "parcours.published.duckdb").is_symlink()
     assert (folder / "stage_visits.csv").read_text().startswith("journey_id,position,stage,")
 
 
@@ -66,7 +77,7 @@ def test_a_newcomer_sees_no_noise(ran):
     """Libraries' own log lines are not for people: Beam's import says things that mean nothing to them."""
     done, _ = ran
     said = ("warning: ", "slice 1 committed", "why: ", "which: ", "one of them: ", "try it:", "  parcours ")
-    said += (": not available: needs ", "wrote ", "not mature: ", "left out")
+    said += (": not available: needs ", "wrote ", "not mature: ", "left out", "ingest: ")
     assert [] == [line for line in done.stderr.splitlines() if not any(text in line for text in said)]
 
 
