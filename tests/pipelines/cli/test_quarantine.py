@@ -6,6 +6,7 @@ import re
 import shutil
 import sys
 
+import duckdb
 import fastavro
 import pytest
 
@@ -161,6 +162,22 @@ def test_odd_bytes_are_shown_as_people_can_read_them(quarantine):
     assert f"{LONG + 14:,} bytes" in ran.out
     assert "--raw writes all of it" in ran.out
     assert len(quarantine("list").out) < 3_000
+
+
+def test_what_a_topic_keeps_beside_a_record(quarantine):
+    """Its key and headers, as people can read them, and the broker's time."""
+    with duckdb.connect("store.duckdb") as connection:
+        connection.execute(
+            "UPDATE quarantine SET record_key = 'k\\x00'::BLOB, broker_timestamp = '2026-01-02 10:00:00',"
+            " headers = [{'key': 'trace', 'value': 'abc'::BLOB}, {'key': 'none', 'value': NULL}]"
+            " WHERE source_offset = 5"
+        )
+    out = quarantine("show", id_of(5)).out
+    assert "key: 6b 00" in out
+    assert "headers: trace = abc; none = " in out
+    assert "broker's time: 2026-01-02 10:00:00" in out
+    told = json.loads(quarantine("show", id_of(5), "--json").out)
+    assert ("6b00", "616263") == (told["record_key"], told["headers"][0]["value"])
 
 
 def test_the_bytes_of_a_record_as_they_are(quarantine, monkeypatch):
