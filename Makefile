@@ -10,7 +10,7 @@ EVENTS ?= 200000
 PARALLEL := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-long lint format typecheck tables bench bench-slices bench-kpis services clean
+.PHONY: help run test test-long lint format typecheck tables bench bench-slices bench-kpis bench-quality services clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -25,7 +25,7 @@ $(READY): pyproject.toml setup.py constraints.txt
 run: $(READY) ## simulate 200,000 events, load them, show the stage conversion and three queries
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/demo.sh $(DEMO) $(EVENTS)
 
-test: $(READY) ## every test, with a real Kafka broker (Java 17 and Maven)
+test: $(READY) ## every test, with a real Kafka broker (Java 17 and Maven) and a browser (chromium)
 	$(BIN)/pytest $(PARALLEL) --cov --cov-report=term:skip-covered -m "not long"
 
 test-long: $(READY) ## the nightly profile: more generated cases, more data
@@ -59,6 +59,9 @@ bench-slices: $(READY) ## what a small slice costs in a store of 5 million touch
 bench-kpis: $(READY) ## funnels and figures on 10 million touchpoints, funnels beside ClickHouse's windowFunnel
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python benchmarks/funnel_and_figures.py
+
+bench-quality: $(READY) ## the suites on 10 million touchpoints, beside the same rules as plain SQL
+	$(BIN)/python benchmarks/quality_suites.py
 
 services: $(READY) ## start a Kafka broker for trials; Ctrl-C stops it
 	$(BIN)/python tests/services/kafka.py run
