@@ -42,6 +42,15 @@ def kafka(kafka_service):
 
 
 @pytest.fixture(scope="session")
+def jdbc():
+    """Asks a file through an old JDBC driver, as BI tools do."""
+    service = _load("parcours_tests_jdbc_service", ROOT / "tests" / "services" / "jdbc.py")
+    if missing := service.missing_parts():
+        _unavailable(f"a JDBC driver needs {', '.join(missing)}, which this machine does not have")
+    return service.ask
+
+
+@pytest.fixture(scope="session")
 def test_data():
     """The folder of public reference data sets."""
     folder = Path(os.environ.get("PARCOURS_TEST_DATA") or ROOT.parent / "shared" / "data")

@@ -30,7 +30,13 @@ def store(tmp_path_factory):
     """An open store with figures, as a run leaves it."""
     folder = tmp_path_factory.mktemp("publish")
     simulate(400, 31, "json", folder / "in", files=1)
-    load(config_of(folder / "store.duckdb", file_source(folder / "in" / "*.ndjson"), kpi={}))
+    load(
+        config_of(
+            folder / "store.duckdb",
+            file_source(folder / "in" / "*.ndjson"),
+            kpi={"figures": ["contract_churn"]},
+        )
+    )
     with Store(folder / "store.duckdb") as opened:
         yield opened
 
@@ -69,12 +75,27 @@ def test_others_read_the_copy_while_the_store_is_held(store, tmp_path):
     """Another process opens the copy, beside a reader here; to write, nobody opens it."""
     link = tmp_path / "shop.published.duckdb"
     copy = publish(store.connection, link, run_id="check", now=NOW, keep=2)
-    script = "import duckdb, sys; c = duckdb.connect(sys.argv[1], read_only=True); print(c.sql('FROM runs'))"
+    script = "import duckdb, sys; c = duckdb.connect(sys.argv[1], read_only=True); print(c.sql(sys.argv[2]))"
     with duckdb.connect(str(link), read_only=True):
-        command = [sys.executable, "-c", script, str(link)]
+        command = [sys.executable, "-c", script, str(link), "SELECT command FROM runs"]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert "1 row" in done.stdout
+    assert "│ run " in done.stdout
     assert 0 == copy.file.stat().st_mode & 0o222
+
+
+def test_an_old_driver_reads_the_copy(store, jdbc, tmp_path):
+    """A JDBC driver of DuckDB 1.3, which BI tools bring, reads rows, figures, macros and comments of it."""
+    link = tmp_path / "shop.published.duckdb"
+    copy = publish(store.connection, link, run_id="check", now=NOW, keep=2)
+    queries = (
+        "SELECT count(*) FROM touchpoints",
+        "SELECT sum(denominator)::BIGINT FROM kpi_stage_conversion WHERE grain = 'year'",
+        "SELECT count(*) FROM journeys_at(TIMESTAMP '2025-06-01')",
+        "SELECT comment FROM duckdb_tables() WHERE table_name = 'journeys'",
+    )
+    expected = [str(store.connection.execute(query).fetchone()[0]) for query in queries]
+    assert expected == jdbc(link, *queries)
+    assert str(copy.touchpoints) == expected[0]
 
 
 def test_the_newest_copies_stay(store, tmp_path):
