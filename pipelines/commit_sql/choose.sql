@@ -3,7 +3,8 @@ CREATE OR REPLACE TEMP TABLE tried_records AS
 WITH decided AS (
     SELECT
         quarantine_id,
-        coalesce(list(change ORDER BY nth) FILTER (change <> '{}'), []) AS changes,
+        -- given up and come back, a record is read as before
+        coalesce(list(change ORDER BY nth) FILTER (change NOT IN ('{}', '{"discard": true}')), []) AS changes,
         max_by(fix_id, nth) FILTER (edited IS NOT NULL) AS edited_by
     FROM (
         SELECT quarantine_id, unnest(fixes) AS fix_id, generate_subscripts(fixes, 1) AS nth
