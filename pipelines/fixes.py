@@ -61,10 +61,15 @@ def _corrected(source: Source, name: str, given: Any) -> MapEntry:
     fix's puts right what the record says: it is to be equal to one that was right from the start.
     """
     entry = MapEntry.model_validate(given)
-    if not entry.lookup or name not in layout_of(source).texts:
+    configured = source.map[name].lookup if name in source.map else {}
+    kept = {word: ours for word, ours in entry.lookup.items() if configured.get(word) == ours}
+    own = {word: ours for word, ours in entry.lookup.items() if word not in kept}
+    if not own or name not in layout_of(source).texts:
         return entry
+    if kept.keys() & own.values():  # what a fix says is not translated once more
+        own, kept = entry.lookup, {}
     said = f"({entry.sql})" if entry.sql else f'"{name}"'
-    return entry.model_copy(update={"sql": with_lookup(said, entry.lookup), "lookup": {}})
+    return entry.model_copy(update={"sql": with_lookup(said, own), "lookup": kept})
 
 
 def as_edited(source: Source) -> Source:

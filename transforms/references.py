@@ -59,13 +59,19 @@ def merge_references(
         "(source_name VARCHAR, source_topic VARCHAR, source_partition INTEGER, source_offset BIGINT)"
     )
     connection.execute("CREATE OR REPLACE TEMP TABLE reloaded(source_name VARCHAR, source_topic VARCHAR)")
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE ended(source_name VARCHAR, source_topic VARCHAR, next_offset BIGINT)"
+    )
     arrived = set()
     for manifest in manifests:
         source = sources.get(manifest.source)
         if source is not None and source.loads in REFERENCES:
             arrived.add(source.loads)
+            place = [manifest.source, manifest.topic]
             if source.kind == "file" and manifest.from_start:
-                connection.execute("INSERT INTO reloaded VALUES (?, ?)", [manifest.source, manifest.topic])
+                connection.execute("INSERT INTO reloaded VALUES (?, ?)", place)
+            if manifest.resume.get("state") == "done":
+                connection.execute("INSERT INTO ended VALUES (?, ?, ?)", [*place, manifest.next_offset])
     for name, reference in REFERENCES.items():
         key = ", ".join(f"{column} VARCHAR" for column in reference.key)
         connection.execute(f"CREATE OR REPLACE TEMP TABLE changed_{name}({key})")

@@ -1,9 +1,12 @@
 """What a fix changes of a source: keys that count instead of the config's, entries of the mapping whole."""
 
+import json
+
 import pytest
 
 from parcours.pipelines.advice import advice
 from parcours.pipelines.fix_change import Asked, FixError, change_of
+from parcours.pipelines.fixes import overlaid
 from parcours.schemas.config import Source
 from parcours.schemas.touchpoint import REASONS
 
@@ -33,6 +36,18 @@ def test_entries_are_those_of_the_source_with_what_is_asked_for():
         },
     }
     assert change_of(Asked(map={"stage": "x"}), own)["map"] == {"stage": {"paths": ["x"]}}
+
+
+def test_the_words_of_the_config_stay_words_of_the_source():
+    """What a fix says of a word is what the record says; the config's look-up translates it, as ever."""
+    own = source(map={"channel": {"path": "where", "lookup": {"WEB": "site", "A": "b"}}})
+    said = change_of(Asked(lookups={"channel": {"SHOP": "agency"}}, defaults={"channel": "WEB"}), own)
+    entry = overlaid(own, [json.dumps(said)]).map["channel"]
+    assert ({"WEB": "site", "A": "b"}, "WEB") == (entry.lookup, entry.constant)
+    assert entry.sql == """CASE "channel" WHEN 'SHOP' THEN 'agency' ELSE "channel" END"""
+    # one that is translated already is not translated again
+    chained = change_of(Asked(lookups={"channel": {"SHOP": "A"}}), own)
+    assert overlaid(own, [json.dumps(chained)]).map["channel"].lookup == {}
 
 
 def test_a_field_that_the_mapping_does_not_name_is_read_where_it_was():

@@ -68,7 +68,7 @@ def test_equal_rows_of_a_file_go_on_being_counted(tmp_path):
 
 
 def test_a_reference_row_that_was_loaded_with_a_fix_stands(tmp_path):
-    """Its file read again, from its beginning, neither takes it away nor opens it again."""
+    """Its file read again neither takes it away nor opens it again; a shorter file takes it away."""
     dump = tmp_path / "contracts.csv"
     dump.write_text("contract_id,customer_id,product\nK1,ada,auto\nK2,,home\nK3,,home\nK4,bob,home\n")
     store = tmp_path / "store.duckdb"
@@ -91,6 +91,14 @@ def test_a_reference_row_that_was_loaded_with_a_fix_stands(tmp_path):
     assert [("K1", "ada"), ("K4", "bob")] == rows(store, said)
     assert [(1, "open", 2), (2, "open", 4)] == rows(store, STATES)
     assert [[]] == [each for (each,) in rows(store, "SELECT DISTINCT fixes FROM quarantine")]
+    assert_balanced(store)
+    # and where the file has nothing any more, nothing stands
+    fix(store, "source_offset = 2", map={"customer_id": "=zoe"})
+    replayed(config)
+    assert [("K1", "ada"), ("K3", "zoe"), ("K4", "bob")] == rows(store, said)
+    dump.write_text("contract_id,customer_id,product\nK1,ada,auto\n")
+    load(config)
+    assert [("K1", "ada")] == rows(store, said)
     assert_balanced(store)
 
 

@@ -19,7 +19,12 @@ SEMI JOIN reloaded USING (source_name, source_topic)
 -- a row that was loaded with a fix does not come again by itself
 ANTI JOIN (FROM quarantine WHERE status = 'replayed' AND fixes <> []) AS q
     ON q.source = t.source_name AND q.source_topic = t.source_topic AND q.source_partition = t.source_partition
-        AND q.source_offset = t.source_offset;
+        AND q.source_offset = t.source_offset
+UNION
+-- but it does not outlive its place: a file that is read to its end has nothing behind it
+SELECT t.rowid
+FROM $relation AS t JOIN ended AS e USING (source_name, source_topic)
+WHERE t.source_partition = 0 AND t.source_offset >= e.next_offset;
 
 CREATE OR REPLACE TEMP TABLE reference_keys AS
 SELECT $key FROM $staged
