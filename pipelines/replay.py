@@ -138,9 +138,7 @@ def _replay(run: StoreRun, select: Select, *, dry_run: bool) -> Replayed:
                     merge(connection, run.config, manifests, run.run.run_id)
                 counts, _ = run.commit(manifests, run.build(folder), rejects="replayed")
                 run.result.add(counts)
-            open_ = connection.execute("SELECT count(*) FROM quarantine WHERE status = 'open'").fetchall()[0][
-                0
-            ]
+            left = connection.execute("SELECT count(*) FROM quarantine WHERE status = 'open'").fetchall()
             reasons = _reasons(connection) if tried else {}
             if dry_run:
                 raise DryRunError
@@ -164,7 +162,7 @@ def _replay(run: StoreRun, select: Select, *, dry_run: bool) -> Replayed:
         demoted=result.demoted,
         reasons=reasons,
         skipped=skipped,
-        open=open_,
+        open=left[0][0],
         dry_run=dry_run,
         seconds=time.monotonic() - started,
     )
