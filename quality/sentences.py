@@ -43,11 +43,11 @@ def plain(bound: float | str) -> str:
 
 
 def bounds(low: str | None, high: str | None) -> tuple[str, str]:
-    """Say within what something lies, at least one of both ends being given."""
+    """Say within what something is (``est`` in French), at least one of both ends being given."""
     if low is None:
-        return f"at most {high}", f"au plus {high}"
+        return f"at most {high}", f"d'au plus {high}"
     if high is None:
-        return f"at least {low}", f"au moins {low}"
+        return f"at least {low}", f"d'au moins {low}"
     return f"from {low} to {high}", f"de {low} à {high}"
 
 
