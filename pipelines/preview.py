@@ -30,7 +30,8 @@ class Preview:
         failing: of these, those that would be rejected again, by reason.
         skipped: of these, those that a replay does not try, by why.
         samples: the first of them: id, place, ``fields`` (name to before and after) and, where they would be
-            rejected again, ``rule``, ``field``, ``value`` and ``message``, else null.
+            rejected again, ``rule``, ``field``, ``value`` and ``message``, else null; ``fields`` has the one
+            that breaks the rule alone then.
     """
 
     records: int
@@ -42,7 +43,9 @@ class Preview:
 
 _SAMPLES = f"""
 SELECT
-    quarantine_id, source, source_topic, source_partition, source_offset, field AS was_field, value AS was,
+    quarantine_id, source, source_topic, source_partition, source_offset, field AS was_field,
+    -- of a pair the value is that of the other
+    if(reason = 'pair_incomplete', NULL, value) AS was,
     NULL AS rule, NULL AS field, NULL AS value, NULL AS message
 FROM quarantine SEMI JOIN selected USING (quarantine_id)
 ORDER BY source, source_topic, source_partition, source_offset, quarantine_id LIMIT {SAMPLES}
@@ -100,11 +103,12 @@ def preview(
 
 
 def _note(sample: Row, after: Row, before: Row, touched: Collection[str]) -> None:
-    """Note the fields of a record that passes, or why it does not."""
+    """Note the fields of a record that passes, or why it does not and what stood in the field until now."""
+    was = {**before, sample["was_field"]: sample["was"]}
     if "reason" in after:
         sample |= {name: after[name] for name in ("rule", "field", "value", "message")}
+        sample["fields"] = {after["field"] or "record": (was.get(after["field"]), None)}
         return
-    was = {**before, sample["was_field"]: sample["was"]}
     own = [*after][: [*after].index("source_name")]  # the coordinates stand behind
     sample["fields"] = {
         name: (was.get(name), after[name])

@@ -242,6 +242,7 @@ def test_a_preview_shows_before_and_after_and_writes_nothing(quarantine):
     first, second = told["samples"]
     assert {"value": ["12,50 €", 12.5], "campaign": [None, "till"]} == first["fields"]
     assert ("value.number", "n/a") == (second["rule"], second["value"])
+    assert {"value": ["n/a", None]} == second["fields"]
     ran = quarantine(*chosen)
     assert "1 record of 2 would pass; 1 record would still fail: wrong_type 1" in ran.out
     assert one("store.duckdb", "SELECT count(*) FROM fixes") == 0
