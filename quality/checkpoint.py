@@ -3,11 +3,11 @@
 ``<folder>/gx`` is a file context: a suite and a validation definition for each relation, the checkpoint
 ``gate``, the results of the newest checks, and the Data Docs made of them. Suites are written anew at every
 check, so that what is in them is what is in force; results and pages of the newest checks stay. Plain Great
-Expectations loads it all where parcours is installed, and runs it on a store that nobody holds, but for one
-thing: there, views are computed anew for each of their rules.
+Expectations loads the context, and runs its checkpoint on a store that nobody holds, once this module is
+imported, which defines what it names; there, though, views are computed anew for each of their rules.
 
 Failing rows are counted, never read: neither results nor pages hold anything of a person, save what a user's
-own rule says in its sentence or its SQL.
+own rule says in its sentence or its SQL, and a value that DuckDB quotes where a rule's SQL fails.
 
 Importing this module loads Great Expectations, which takes seconds.
 """

@@ -74,6 +74,7 @@ class StoreDialect(duckdb_engine.Dialect):
     """DuckDB on the connection that is held or, where none is, on the store's file, to read only."""
 
     execution_ctx_cls = _ExecutionContext
+    supports_statement_cache = False  # asked of each class itself, as duckdb-engine answers it
 
     def create_connect_args(self, url: URL) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Take the store's path from the address."""

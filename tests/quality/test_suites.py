@@ -206,6 +206,20 @@ def test_a_folder_that_is_no_context_is_made_anew(left, store, tmp_path):
     assert (left == "another's") == (folder / "notes.txt").exists()
 
 
+def test_plain_great_expectations_loads_and_runs_what_is_kept(store, tmp_path):
+    """Whoever knows Great Expectations opens the folder with it; the store is closed by then."""
+    import great_expectations as gx  # noqa: PLC0415, seconds
+
+    found(store, tmp_path / "quality", rule("fails", where("k = 1")), rule("holds", where("k > 7")))
+    store.close()
+    context = gx.get_context(mode="file", project_root_dir=tmp_path / "quality")
+    (result,) = context.checkpoints.get("gate").run().run_results.values()
+    assert {"fails": (False, 30_000), "holds": (True, 0)} == {
+        each.expectation_config.meta["rule"]: (each.success, each.result["observed_value"])
+        for each in result.results
+    }
+
+
 CHECK = """
 import sys
 from pathlib import Path
