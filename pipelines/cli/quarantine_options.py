@@ -1,4 +1,4 @@
-"""Options that say which quarantined records a command is about."""
+"""What the commands of the quarantine share: which records they are about, and how they are written."""
 
 from __future__ import annotations
 
@@ -14,12 +14,17 @@ from parcours.pipelines.cli.render import print_table
 from parcours.pipelines.cli.render import show as shown
 
 if TYPE_CHECKING:
+    from parcours.pipelines.config import LoadedConfig
     from parcours.pipelines.quarantine import Selection
+    from parcours.pipelines.store import Store
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 SHORT = 12
 """Characters of an id that are shown."""
+
+_CUT = 40
+"""Characters of a value in a table."""
 
 _STATUSES = ("open", "replayed", "discarded", "all")
 
@@ -77,6 +82,16 @@ def selected(chosen: Mapping[str, Any]) -> Selection:
 
 
 @contextmanager
+def opened(loaded: LoadedConfig) -> Iterator[Store]:
+    """Open the store to read."""
+    from parcours.pipelines.store import Store  # noqa: PLC0415, loads DuckDB
+
+    options = loaded.config.store
+    with Store(options.path, memory_limit=options.memory_limit, read_only=True) as store, as_mistakes():
+        yield store
+
+
+@contextmanager
 def as_mistakes() -> Iterator[None]:
     """Turn what cannot be chosen, be a fix or be used into a message: a schema, a file's header."""
     from parcours.pipelines.fix_change import FixError  # noqa: PLC0415, loads DuckDB
@@ -129,6 +144,11 @@ def reasons(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{reason} {count:,}" for reason, count in counts.items())
 
 
+def cut(value: str | None) -> str | None:
+    """Cut a value for a table."""
+    return value if value is None or len(value) <= _CUT else value[: _CUT - 1] + "…"
+
+
 def place(record: Mapping[str, Any]) -> str:
     """Write where a record stands."""
     return f"{record['source_topic']} [{record['source_partition']}] {record['source_offset']}"
@@ -141,7 +161,7 @@ def print_samples(samples: Sequence[Mapping[str, Any]]) -> None:
         # as texts: one column has values of all kinds
         rows = [(name, *map(_text, values)) for name, values in sample["fields"].items()]
         if sample["rule"] is not None:
-            rows = [(sample["field"], sample["value"], f"rejected: {sample['message']}")]
+            rows = [(name, before, f"rejected: {sample['message']}") for name, before, _ in rows]
         first = place(sample)
         for row in rows or [("", None, None)]:
             lines.append((first, *row))
