@@ -1,6 +1,7 @@
 """One store under two versions of DuckDB, its log included: killed under one, finished under the other."""
 
 import importlib.metadata
+import json
 import os
 import signal
 import subprocess
@@ -13,7 +14,7 @@ import pytest
 from killing import KilledRuns
 
 from parcours.pipelines.simulate import simulate
-from stores import assert_balanced, assert_same_stores, config_of, file_source, load
+from stores import assert_balanced, assert_same_stores, config_of, file_source, load, write_toml
 
 OTHER = "1.5.6" if importlib.metadata.version("duckdb").startswith("2.") else "2.0.0"
 """The version that this process does not run: the older of the two supported ones, or the newer."""
@@ -68,3 +69,25 @@ def test_killed_under_one_version_and_finished_under_the_other(turn, runs, tmp_p
     load(undisturbed)
     assert_same_stores(Path(undisturbed.store.path), Path(config.store.path))
     assert_balanced(Path(config.store.path))
+
+
+def test_a_store_is_checked_under_the_other_version(other_duckdb, tmp_path):
+    """Every rule of the suites is evaluated on a sound store, and nothing but the result is written."""
+    simulate(300, 52, "json", tmp_path / "in", files=1)
+    config = config_of(tmp_path / "store.duckdb", file_source(tmp_path / "in" / "*.ndjson"))
+    load(config)
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "parcours.pipelines.cli", "check", "--json"),
+            *("--config", str(write_toml(config, tmp_path))),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(other_duckdb)},
+    )
+    assert "" == done.stderr
+    told = json.loads(done.stdout)["findings"]
+    assert len(told) > 40
+    assert [] == [found for found in told if found.get("error") or not found["passed"]]
+    assert 0 == done.returncode
