@@ -21,6 +21,11 @@ def state_text(gate: GateState) -> str:
     return gate_text({"state": gate.state, "since": gate.since, "reasons": gate.reasons})
 
 
+def touchpoints(count: int) -> str:
+    """Write how many touchpoints a copy has."""
+    return f"{count:,} touchpoint{'' if count == 1 else 's'}"
+
+
 def minute(instant: datetime | str) -> str:
     """Write an instant of the store to the minute."""
     return f"{datetime.fromisoformat(str(instant)):%Y-%m-%d %H:%M} UTC"

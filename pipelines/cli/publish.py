@@ -8,7 +8,7 @@ import click
 
 from parcours.pipelines.cli import exits
 from parcours.pipelines.cli.exits import Session
-from parcours.pipelines.cli.gate import age, state_text
+from parcours.pipelines.cli.gate import age, state_text, touchpoints
 from parcours.pipelines.cli.observing import observers
 from parcours.pipelines.cli.options import config_options, log_option, read
 from parcours.pipelines.cli.root import parcours_command
@@ -59,7 +59,7 @@ def command(session: Session, config_files: tuple[str, ...], database: str | Non
         click.echo(json.dumps(told, ensure_ascii=False, default=str))
     elif done.copy is not None:
         copy = done.copy
-        click.echo(f"published {copy.touchpoints:,} touchpoints, {copy.size / 1e6:,.1f} MB: {link}")
+        click.echo(f"published {touchpoints(copy.touchpoints)}, {copy.size / 1e6:,.1f} MB: {link}")
     else:
         click.echo(state_text(done.gate))
         stays = f"the copy of {age(before.published_at)} stays" if before else "there is no copy yet"

@@ -97,7 +97,7 @@ def opened(session: Session, config: Config) -> Iterator[duckdb.DuckDBPyConnecti
         with store:
             yield store.connection
         return
-    session.say(f"the store is held: this is the copy published {age(copy.published_at)}")
+    session.say(f"another process holds the store: this is the copy published {age(copy.published_at)}")
     settings: dict[str, str | bool | int | float | list[str]] = {"memory_limit": config.store.memory_limit}
     with duckdb.connect(str(link_of(config)), read_only=True, config=settings) as connection:
         yield connection

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from parcours.pipelines.cli.exits import Session
-from parcours.pipelines.cli.gate import age, gate_text
+from parcours.pipelines.cli.gate import age, gate_text, touchpoints
 from parcours.pipelines.cli.options import config_options, read
 from parcours.pipelines.cli.render import print_table
 from parcours.pipelines.cli.root import parcours_command
@@ -83,7 +83,7 @@ def _print_gate(told: Mapping[str, Any]) -> None:
         click.echo("publication: the store was not checked yet; parcours check does")
     if copy:
         click.echo(
-            f"published {age(copy['published_at'])}: {copy['file']}, {copy['touchpoints']:,} touchpoints"
+            f"published {age(copy['published_at'])}: {copy['file']}, {touchpoints(copy['touchpoints'])}"
         )
     if waiting:
         click.echo(f"rejected records that wait to be sent to the dead-letter topic: {waiting:,}")

@@ -44,7 +44,7 @@ def test_the_gate_on_the_command_line(parcours, process, project):
     with Store(store):
         ran = parcours("query", "SELECT count(*) AS n FROM touchpoints", "--format", "csv")
         assert (0, "n\n300\n") == (ran.code, ran.out)
-        assert "the store is held: this is the copy published less than a minute ago" in ran.err
+        assert "another process holds the store: this is the copy published less than a minute ago" in ran.err
         assert "publication is open since" in parcours("status").out
 
     with Store(store) as opened:
