@@ -14,26 +14,26 @@ from parcours.pipelines.mistakes import nearest
 
 COMMANDS = {
     "init": "init",
-    "config": "config",
     "simulate": "simulate",
     "inspect": "inspect",
+    "config": "config",
     "run": "run",
-    "rebuild": "rebuild",
-    "rewind": "rewind",
-    "taxonomy": "taxonomy",
-    "identity": "identity",
-    "explain": "explain",
-    "segment": "segment",
-    "audience": "audience",
-    "kpi": "kpi",
-    "source": "source",
-    "check": "check",
-    "publish": "publish",
-    "quarantine": "quarantine",
     "status": "status",
+    "quarantine": "quarantine",
     "query": "query",
     "profile": "profile",
+    "explain": "explain",
+    "kpi": "kpi",
     "funnel": "funnel",
+    "segment": "segment",
+    "audience": "audience",
+    "check": "check",
+    "publish": "publish",
+    "taxonomy": "taxonomy",
+    "identity": "identity",
+    "rebuild": "rebuild",
+    "rewind": "rewind",
+    "source": "source",
     "schema": "schema",
 }
 """Command to module of this package; each module calls its own ``command``. In the order of first use."""
@@ -84,6 +84,10 @@ class Command(click.Command):
 
 class SuggestingGroup(click.Group):
     """A group that names the nearest command where there is none of the name given."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the commands in the order in which they were added: that of their use."""
+        return list(self.commands)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -49,6 +49,14 @@ def test_every_command_has_help_and_examples(parcours, name):
     assert not command.get_short_help_str(limit=70).endswith("...")
 
 
+def test_help_lists_commands_in_the_order_of_their_use(parcours):
+    """Those of a group too, and not by the alphabet."""
+    listed = parcours("quarantine", "--help").out.split("Commands:")[1]
+    assert ["summary", "list", "show", "fix", "replay", "revalidate", "discard"] == [
+        line.split()[0] for line in listed.strip().splitlines()
+    ]
+
+
 def test_help_documents_every_exit_code(parcours):
     """The exit codes stand in ``parcours --help``."""
     section = parcours("--help").out.split("Exit codes:")[1]
@@ -67,7 +75,7 @@ def test_it_runs_as_a_module(process):
         (["stauts"], 'did you mean "status"'),
         (["config", "chek"], 'did you mean "check"'),
         (["run", "--folow"], "'--follow'"),
-        (["zzz"], "init, config"),
+        (["zzz"], "init, simulate"),
     ],
 )
 def test_misspelled_commands_and_options(parcours, arguments, suggestion):
