@@ -318,7 +318,10 @@ def _annotation(place: Place) -> Any:
 
 def _keys_at(place: Place) -> list[str]:
     kind = _annotation(place)
-    return list(kind.model_fields) if isinstance(kind, type) and issubclass(kind, BaseModel) else []
+    models = (
+        each for each in (kind, *get_args(kind)) if isinstance(each, type) and issubclass(each, BaseModel)
+    )
+    return [key for model in models for key in model.model_fields]
 
 
 def _literal_values(place: Place) -> list[str]:

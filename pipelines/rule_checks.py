@@ -173,6 +173,8 @@ class _RuleCheck:
         from parcours.quality.user_rules import columns_in  # noqa: PLC0415
 
         rule, what = self._rule, f"column of {self._rule.on}"
+        if rule.severity == "reject":
+            what += " that a record gives"
         keys = [*_COLUMNS, *(["by"] if rule.kind == "completeness" else [])]
         named = [(key, name) for key in keys if (name := getattr(rule, key))]
         for key, name in [*named, *(("columns", name) for name in rule.columns)]:

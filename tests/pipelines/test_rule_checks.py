@@ -178,7 +178,7 @@ every = "often"
         "rule > text_range > column": "is a VARCHAR, neither a number nor a time",
         "rule > condition > condition": 'did you mean "value"',
         "rule > condition > where": "it ends too early",
-        "rule > not_given > condition": '"medium" is no column of touchpoints',
+        "rule > not_given > condition": '"medium" is no column of touchpoints that a record gives',
         "rule > derived > on": "only records that are loaded can be rejected",
         "rule > several": "would depend on the order of arrival",
         "rule > target > to": 'did you mean "ref_contracts"',
