@@ -62,6 +62,32 @@ def test_the_commented_examples_of_init_are_right_too(parcours, tmp_path):
     assert "PARCOURS_KAFKA_PASSWORD" in ran.err
 
 
+def test_the_tables_that_init_only_shows_are_right(parcours, tmp_path):
+    """So are those of rules, gate, copies, notices, dead letters and lineage."""
+    parcours("init")
+    path = tmp_path / "parcours.toml"
+    before, _, rest = path.read_text().partition("# [rule.")
+    shown, _, after = rest.partition("# -----")
+    lines = [line for line in f"# [rule.{shown}".splitlines() if not line.endswith((".", ":"))]
+    path.write_text("\n".join([before, *(line.removeprefix("# ") for line in lines), f"#{after}"]))
+    ran = parcours("config", "check")
+    assert 0 == ran.code, ran.err
+    given = tomllib.loads(path.read_text())
+    assert {"rule", "gate", "publish", "notify", "dead_letters", "lineage"} <= set(given)
+
+
+def test_an_unknown_key_of_any_table_is_told_with_the_near_one(parcours, tmp_path):
+    """Of the tables, too, that may be left out whole."""
+    (tmp_path / "a.toml").write_text('[dead_letters]\ntopics = "x"\n[lineage]\nurls = "http://x"\n')
+    ran = parcours("config", "check", "-c", "a.toml")
+    assert 3 == ran.code
+    assert (
+        'dead_letters > topics = "x": unknown key; did you mean "topic"? (allowed: topic, bootstrap'
+        in ran.err
+    )
+    assert 'lineage > urls = "http://x": unknown key; did you mean "url"?' in ran.err
+
+
 def test_init_does_not_overwrite_unasked(parcours, tmp_path):
     """A config that is there stays, unless --force."""
     (tmp_path / "parcours.toml").write_text("# mine")
