@@ -250,10 +250,11 @@ def _parts(tree: object, within: int = 0) -> Iterator[dict[str, Any]]:
 def _of_types(
     connection: duckdb.DuckDBPyConnection, text: str, columns: Mapping[str, str]
 ) -> Iterator[Mistake]:
-    """Plan an expression, as a query does: types that do not fit are found, values are not looked at."""
-    row = ", ".join(f"CAST(NULL AS {kind}) AS {_name(name)}" for name, kind in columns.items())
+    """Run an expression as a mapping does: what does not suit the row is null, what suits none is found."""
+    row = ", ".join(f"CAST({_sample(kind)} AS {kind}) AS {_name(name)}" for name, kind in columns.items())
     try:
-        connection.execute(f"SELECT CAST(({text}) AS VARCHAR) FROM (SELECT {row}) WHERE FALSE").fetchall()
+        connection.execute(f"CREATE TABLE probe AS SELECT {row}")
+        connection.execute(f"SELECT TRY(CAST(({text}) AS VARCHAR)) FROM probe").fetchall()
     except duckdb.Error as error:
         yield Mistake(f"it is no expression: {str(error).splitlines()[0]}")
 

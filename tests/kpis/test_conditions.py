@@ -175,6 +175,7 @@ def test_what_an_expression_may_be(expression):
         ("value -- x", "it has a comment"),
         ("value + 1", "it is no expression: Binder Error"),
         ("strptime(day, '%')", "it is no expression"),
+        ("regexp_replace(value, '(', '')", "it is no expression: Invalid Input Error: missing )"),
     ],
 )
 def test_what_an_expression_may_not_be(expression, problem):
