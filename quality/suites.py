@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,24 +53,38 @@ def run_suites(
 
     Returns:
         What became of each rule, in the order of the rules.
-    """
-    with closing(connection.cursor()) as cursor:
-        unread = _compute_views(cursor, rules)
-        readable = [rule for rule in rules if rule.relation not in unread]
-        store = connection.execute(
-            "SELECT coalesce(path, ':memory:') FROM duckdb_databases()"
-            " WHERE database_name = current_database()"
-        ).fetchall()[0][0]
-        results: dict[str, int | str] = {}
-        if readable:
-            with _silence():
-                # seconds, and only who checks needs it
-                from parcours.quality.checkpoint import run_checkpoint  # noqa: PLC0415
 
-                results = run_checkpoint(cursor, store, readable, folder, name)
-        return [
-            _finding(cursor, rule, results.get(rule.name, unread.get(rule.relation, ""))) for rule in rules
-        ]
+    Raises:
+        KeyboardInterrupt: a signal came, and the query at work was ended.
+    """
+    # in a thread of its own: a query keeps the thread that asks from every signal, for as long as it takes
+    with closing(connection.cursor()) as cursor, ThreadPoolExecutor(1) as thread:
+        work = thread.submit(_findings, cursor, rules, folder, name)
+        try:
+            return work.result()
+        except BaseException:
+            while not work.done():
+                cursor.interrupt()
+                wait([work], 0.1)
+            raise
+
+
+def _findings(
+    cursor: duckdb.DuckDBPyConnection, rules: Sequence[StandingRule], folder: Path, name: str
+) -> list[Finding]:
+    unread = _compute_views(cursor, rules)
+    readable = [rule for rule in rules if rule.relation not in unread]
+    store = cursor.execute(
+        "SELECT coalesce(path, ':memory:') FROM duckdb_databases() WHERE database_name = current_database()"
+    ).fetchall()[0][0]
+    results: dict[str, int | str] = {}
+    if readable:
+        with _silence():
+            # seconds, and only who checks needs it
+            from parcours.quality.checkpoint import run_checkpoint  # noqa: PLC0415
+
+            results = run_checkpoint(cursor, store, readable, folder, name)
+    return [_finding(cursor, rule, results.get(rule.name, unread.get(rule.relation, ""))) for rule in rules]
 
 
 def _compute_views(cursor: duckdb.DuckDBPyConnection, rules: Sequence[StandingRule]) -> dict[str, str]:

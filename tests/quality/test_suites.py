@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 
 import duckdb
@@ -266,6 +268,20 @@ def test_nothing_is_printed_and_nobody_is_called(store, tmp_path):
         text = page.read_text("utf-8")
         for tag in ("<script", '<link rel="stylesheet"', 'src="http', "url('http"):
             assert tag not in text, f"{page.name} has {tag}"
+
+
+def test_an_interrupt_ends_a_query_that_takes_hours(store, tmp_path):
+    """Ctrl-C is heard in the middle of a rule's query, whatever its length; the connection is as it was."""
+    endless = "SELECT a.event_id AS id FROM touchpoints AS a, touchpoints AS b, touchpoints AS c WHERE "
+    endless += "hash(a.event_id || b.event_id || c.event_id) = 1"
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        threading.Timer(1, os.kill, (os.getpid(), signal.SIGINT)).start()
+        with pytest.raises(KeyboardInterrupt):
+            run_suites(store, [rule("endless", endless)], tmp_path / "quality", name="check")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert [(ROWS,)] == store.execute("SELECT count(*) FROM touchpoints").fetchall()
 
 
 @pytest.mark.parametrize("seen", ["gx/expectations/touchpoints.json", f"{DOCS}/validations"])
