@@ -132,8 +132,9 @@ def check(
     finally:
         observer.end("quality")
     last = newest_gate(store.connection)
-    late = _late(findings) if findings else {}
-    newly_late = {rule: failed for rule, failed in late.items() if rule not in _broken_before(store, late)}
+    late = _late(findings)
+    before = _broken_before(store, late) if late else set()
+    newly_late = {rule: failed for rule, failed in late.items() if rule not in before}
     gate = _write(store, config, GateState(verdict.state, verdict.reasons, now, now, run_id), last, findings)
     _tell(notices, gate, last, findings, newly_late)
     observer.told("check", _told(gate, findings))

@@ -47,11 +47,15 @@ def publish_copy(store: Store, config: Config, gate: GateState, observer: Observ
     observer.begin("publish")
     copy = publish(connection, link_of(config), run_id=gate.run_id, now=now, keep=config.publish.keep)
     connection.execute("BEGIN")
-    connection.execute(
-        "INSERT INTO publications VALUES (?, ?, ?, ?, ?)",
-        [now, gate.run_id, copy.file.name, copy.touchpoints, copy.newest_at],
-    )
-    store.set_meta(PUBLISHED, committed(connection))
+    try:
+        connection.execute(
+            "INSERT INTO publications VALUES (?, ?, ?, ?, ?)",
+            [now, gate.run_id, copy.file.name, copy.touchpoints, copy.newest_at],
+        )
+        store.set_meta(PUBLISHED, committed(connection))
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
     connection.execute("COMMIT")
     observer.end("publish")
     observer.told("published", {"run_id": gate.run_id, "path": copy.file.name, "relations": copy.relations})
