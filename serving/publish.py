@@ -27,6 +27,9 @@ READ_BY_VIEWS = ("people",)
 
 _UNFINISHED = ".new"
 
+_TAKEN = f"{'[0-9]' * 8}T{'[0-9]' * 12}"
+"""The pattern of the time in a copy's name: whatever else begins like the link is not ours to remove."""
+
 
 class PublishError(Exception):
     """The copy cannot be written where it should be."""
@@ -87,14 +90,16 @@ def publish(
     moved.unlink(missing_ok=True)
     moved.symlink_to(file.name)
     moved.replace(link)
-    for old in _beside(link)[:-keep]:
+    # not by its place among them: a clock may have been set back
+    others = [copy for copy in _beside(link) if copy != file]
+    for old in others[: max(0, len(others) + 1 - keep)]:
         old.unlink(missing_ok=True)
     return Copy(file, now, file.stat().st_size, touchpoints, newest_at, copied)
 
 
 def _beside(link: Path, end: str = "") -> list[Path]:
     """Return the link's copies, the oldest first; with an end, what is left of unfinished ones."""
-    pattern = f"{glob.escape(link.stem)}-*{glob.escape(link.suffix)}{end}"
+    pattern = f"{glob.escape(link.stem)}-{_TAKEN}{glob.escape(link.suffix)}{end}"
     return sorted(link.parent.glob(pattern))
 
 

@@ -112,6 +112,19 @@ def test_the_newest_copies_stay(store, tmp_path):
     assert sorted([link, copies[-2].file, copies[-1].file]) == sorted(tmp_path.iterdir())
 
 
+def test_only_its_own_copies_are_removed(store, tmp_path):
+    """Whatever has a longer name stays, another link's copies among it; and so does the new one, set back."""
+    link, other = tmp_path / "shop.duckdb", tmp_path / "shop-eu.duckdb"
+    (tmp_path / "shop-backup.duckdb").write_text("mine")
+    publish(store.connection, other, run_id="1", now=NOW, keep=1)
+    for hours in (0, 1, -1):
+        publish(store.connection, link, run_id="2", now=NOW + timedelta(hours=hours), keep=1)
+        assert link.exists()
+    assert other.exists()
+    assert "mine" == (tmp_path / "shop-backup.duckdb").read_text()
+    assert 5 == len(list(tmp_path.iterdir()))
+
+
 def test_a_file_in_the_place_of_the_link_is_left_alone(store, tmp_path):
     """What is no link was not made here: it is refused, and says what to do."""
     link = tmp_path / "mine.duckdb"
