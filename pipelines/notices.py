@@ -12,14 +12,22 @@ from datetime import UTC, datetime
 from http.client import HTTPException
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 from urllib.error import HTTPError
-from urllib.request import Request, urlopen
+from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from parcours.schemas.config import Config
 from parcours.schemas.rule import Notice
 
 SECONDS = 10.0
 """How long a command or an address may take."""
+
+
+class _NoRedirect(HTTPRedirectHandler):
+    """Follows nobody: what is posted would be asked for instead, and the notice be lost without a word."""
+
+    def redirect_request(self, *_: Any) -> None:
+        """Leave the redirect to be the error that it is."""
 
 
 class Notices:
@@ -87,7 +95,7 @@ class Notices:
     def _post(self, event: Notice, address: str, body: bytes) -> None:
         try:
             request = Request(address, body, {"Content-Type": "application/json"}, method="POST")  # noqa: S310, the config allows http and https alone
-            with urlopen(request, timeout=SECONDS):  # noqa: S310
+            with build_opener(_NoRedirect).open(request, timeout=SECONDS):
                 pass
         except HTTPError as error:
             error.close()

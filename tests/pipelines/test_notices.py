@@ -16,7 +16,7 @@ from parcours.schemas.config import Config
 
 
 @contextmanager
-def webhook(status=200):
+def webhook(status=200, **headers):
     """A server that keeps what is posted to it, and its address."""
     posted = []
 
@@ -25,6 +25,8 @@ def webhook(status=200):
             body = self.rfile.read(int(self.headers["Content-Length"]))
             posted.append((self.path, self.headers["Content-Type"], json.loads(body)))
             self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
             self.end_headers()
 
         def log_message(self, *_):
@@ -91,6 +93,16 @@ def test_a_webhook_that_fails_is_a_warning_without_its_address():
     ]
     assert 2 == len(warnings)
     assert not any("s3cret" in text or "127.0.0.1" in text for text in warnings)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_webhook_elsewhere_is_a_warning(status):
+    """A redirect is not followed, as its answer would say nothing of the notice: the address is to change."""
+    warnings = []
+    with webhook() as (posted, elsewhere), webhook(status, Location=elsewhere) as (_, address):
+        told(warnings, webhook=address).tell("held", "run-1")
+    assert f"the webhook answered {status}" in warnings[0]
+    assert [] == posted
 
 
 @pytest.mark.parametrize(
