@@ -31,6 +31,11 @@ def minute(instant: datetime | str) -> str:
     return f"{datetime.fromisoformat(str(instant)):%Y-%m-%d %H:%M} UTC"
 
 
+def second(instant: str) -> str:
+    """Write an instant of the status file, which has its offset, to the second."""
+    return f"{datetime.fromisoformat(instant).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
 def age(instant: datetime | str) -> str:
     """Say how long ago an instant of the store was, in its largest unit."""
     then = datetime.fromisoformat(str(instant)).replace(tzinfo=UTC)

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from parcours.pipelines.cli.exits import Session
-from parcours.pipelines.cli.gate import age, gate_text, touchpoints
+from parcours.pipelines.cli.gate import age, gate_text, second, touchpoints
 from parcours.pipelines.cli.options import config_options, read
 from parcours.pipelines.cli.render import print_table
 from parcours.pipelines.cli.root import parcours_command
@@ -58,9 +58,11 @@ def command(session: Session, config_files: tuple[str, ...], database: str | Non
 
 def _print(store: str, told: Mapping[str, Any]) -> None:
     holder = told.get("holder")
-    click.echo(f"store {store}, state of {told.get('written_at', 'before its first commit')}")
+    written = told.get("written_at")
+    click.echo(f"store {store}, state {f'of {second(written)}' if written else 'before its first commit'}")
     if holder:
-        click.echo(f"held by process {holder['pid']} on {holder['host']} since {holder['started_at']}")
+        since = second(holder["started_at"])
+        click.echo(f"held by process {holder['pid']} on {holder['host']} since {since}")
     _print_gate(told)
     for section, (title, names) in _SECTIONS.items():
         rows: Sequence[Mapping[str, Any]] = told.get(section) or ()
