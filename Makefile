@@ -22,7 +22,7 @@ $(READY): pyproject.toml setup.py constraints.txt
 	PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
-run: $(READY) ## simulate 200,000 events, load them, show the stage conversion and three queries
+run: $(READY) ## simulate 200,000 events, load them, show the stage conversion and three queries, check and publish
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/demo.sh $(DEMO) $(EVENTS)
 
 test: $(READY) ## every test, with a real Kafka broker (Java 17 and Maven) and a browser (chromium)

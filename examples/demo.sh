@@ -1,5 +1,5 @@
 #!/bin/sh
-# The demo behind `make run`: simulated files in, journey tables out, four questions answered.
+# The demo behind `make run`: simulated files in, journey tables out, four questions answered; then a check and a copy.
 # usage: demo.sh FOLDER EVENTS
 set -eu
 rm -rf "$1"
@@ -62,5 +62,8 @@ ask "What was rejected, and why?" "
     SELECT reason, count(*) AS records, arg_min(field, (source_topic, source_offset)) AS field,
         left(arg_min(message, (source_topic, source_offset)), 75) || '…' AS example
     FROM quarantine GROUP BY ALL ORDER BY records DESC, reason LIMIT 6"
+
+run check || test $? -eq 7 # warnings alone
+run publish
 
 printf '\nAsk your own:  cd %s && parcours query "SELECT …"    (the tables: docs/tables.md)\n' "$1"
