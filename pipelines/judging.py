@@ -35,7 +35,11 @@ class UnknownSourceError(Exception):
 
 @dataclass(frozen=True)
 class _Batch:
-    """Records that are read alike; ``edited``: their bytes are those that a person wrote."""
+    """Records that are read alike.
+
+    ``edited``: their bytes are those that a person wrote; ``copy``: which of those of one place, where the run
+    ``forgotten_by`` forgot their log.
+    """
 
     id: int
     source: str
@@ -46,6 +50,7 @@ class _Batch:
     changes: tuple[str, ...]
     edited: bool
     copy: int | None
+    forgotten_by: str | None
 
     @property
     def reading(self) -> tuple[object, ...]:
@@ -60,6 +65,7 @@ class Judged:
     Attributes:
         batch: the valid and the rejected rows.
         form: record or contents.
+        forgotten_by: the run that forgot the log that they are of, as ``reset`` does; null: none did.
         ids: the records' quarantine ids.
         offsets: their offsets, in the same order.
         fields: gives the fields of all that could be decoded, valid or not, with ``source_offset``.
@@ -67,6 +73,7 @@ class Judged:
 
     batch: ValidatedBatch
     form: str
+    forgotten_by: str | None
     ids: pa.Array
     offsets: pa.Array
     fields: Callable[[], pa.Table]
@@ -129,8 +136,8 @@ def judged(connection: duckdb.DuckDBPyConnection, config: Config) -> Iterator[Ju
     sources = {source.name: source for source in config.source}
     batches = connection.execute("SELECT * FROM batches ORDER BY batch").fetchall()
     reader: _Reader | None = None
-    for id_, source, topic, partition, form, context, changes, edited, copy in batches:
-        batch = _Batch(id_, source, topic, partition, form, context, tuple(changes), edited, copy)
+    for id_, source, topic, partition, form, context, changes, *rest in batches:
+        batch = _Batch(id_, source, topic, partition, form, context, tuple(changes), *rest)
         if reader is None or batch.reading != reader.reading:
             reader = _Reader(batch, sources[batch.source], config)
         yield reader.judge(connection, batch)
@@ -168,7 +175,7 @@ class _Reader:
         if batch.form == "contents" and not batch.changes and not batch.edited:
             judged = _with_own_hash(judged, table)
         ids, fields = table["quarantine_id"].combine_chunks(), partial(self._validator.fields, decoded)
-        return Judged(judged, batch.form, ids, records["offset"], fields)
+        return Judged(judged, batch.form, batch.forgotten_by, ids, records["offset"], fields)
 
 
 _RECORDS = """

@@ -206,6 +206,7 @@ def _manifest(judged: Judged, staged: StagedBatch) -> Manifest:
         touchpoints=[staged.touchpoints] if staged.touchpoints else [],
         rejected=[staged.rejected] if staged.rejected else [],
         replays=judged.form,
+        forgotten_by=judged.forgotten_by,
     )
 
 

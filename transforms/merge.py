@@ -141,11 +141,18 @@ def _list(
 
 
 def _name_ranges(connection: duckdb.DuckDBPyConnection, manifests: Sequence[Manifest]) -> None:
-    """Fill ``named_ranges``: those of contents that are tried again, whose ids are theirs already."""
+    """Fill ``named_ranges``: those of contents that are tried again, whose ids are theirs already.
+
+    And ``forgotten_ranges``: those of records of a log that a run forgot.
+    """
     connection.execute("CREATE OR REPLACE TEMP TABLE named_ranges(range_id BIGINT)")
     named = [[manifest.range_id] for manifest in manifests if manifest.replays == "contents"]
     if named:
         connection.executemany("INSERT INTO named_ranges VALUES (?)", named)
+    connection.execute("CREATE OR REPLACE TEMP TABLE forgotten_ranges(range_id BIGINT, run_id VARCHAR)")
+    forgotten = [[each.range_id, each.forgotten_by] for each in manifests if each.forgotten_by]
+    if forgotten:
+        connection.executemany("INSERT INTO forgotten_ranges VALUES (?, ?)", forgotten)
 
 
 def merge_everything(connection: duckdb.DuckDBPyConnection, config: Config) -> None:

@@ -57,7 +57,7 @@ class Manifest:
     """What became of one planned range: its files, counts, gap and warnings.
 
     ``replays`` is the form of the records where the range stands for quarantined ones that are tried again:
-    they have no offsets to go on from.
+    they have no offsets to go on from. ``forgotten_by`` is the run that forgot their log, where one did.
     """
 
     range_id: int
@@ -77,6 +77,7 @@ class Manifest:
     rejected: list[str]
     contexts: list[str] = field(default_factory=list)
     replays: str | None = None
+    forgotten_by: str | None = None
 
     @property
     def from_start(self) -> bool:

@@ -45,7 +45,7 @@ DELETE FROM tried_records WHERE why_not IS NOT NULL;
 -- Of one place several may be tried: of logs that were forgotten, and of files that were replaced.
 CREATE OR REPLACE TEMP TABLE placed_records AS
 SELECT
-    *, contains(quarantine_id, '@') AS is_forgotten, edited_by IS NOT NULL AS edited,
+    *, split_part(quarantine_id, '@', 2) AS forgotten_by, edited_by IS NOT NULL AS edited,
     row_number() OVER (
         PARTITION BY source, source_topic, source_partition, source_offset, contains(quarantine_id, '@')
         ORDER BY quarantine_id
@@ -54,12 +54,12 @@ FROM tried_records;
 
 CREATE OR REPLACE TEMP TABLE alike AS
 SELECT
-    source, form, changes, edited, source_topic, source_partition, context_id, is_forgotten, copy,
+    source, form, changes, edited, source_topic, source_partition, context_id, forgotten_by, copy,
     row_number() OVER (
-        ORDER BY source, form, changes, edited, source_topic, source_partition, context_id, is_forgotten, copy
+        ORDER BY source, form, changes, edited, source_topic, source_partition, context_id, forgotten_by, copy
     ) AS number
 FROM (
-    SELECT DISTINCT source, form, changes, edited, source_topic, source_partition, context_id, is_forgotten, copy
+    SELECT DISTINCT source, form, changes, edited, source_topic, source_partition, context_id, forgotten_by, copy
     FROM placed_records
 );
 
@@ -70,7 +70,7 @@ WITH numbered AS (
     JOIN alike AS a
         ON a.source = p.source AND a.form = p.form AND a.changes = p.changes AND a.edited = p.edited
             AND a.source_topic = p.source_topic AND a.source_partition = p.source_partition
-            AND a.context_id IS NOT DISTINCT FROM p.context_id AND a.is_forgotten = p.is_forgotten AND a.copy = p.copy
+            AND a.context_id IS NOT DISTINCT FROM p.context_id AND a.forgotten_by = p.forgotten_by AND a.copy = p.copy
 ),
 measured AS (
     SELECT
@@ -86,5 +86,5 @@ FROM (SELECT *, dense_rank() OVER (ORDER BY number, by_records, by_bytes) AS bat
 CREATE OR REPLACE TEMP TABLE batches AS
 SELECT
     t.batch, a.source, a.source_topic, a.source_partition, a.form, a.context_id, a.changes, a.edited,
-    CASE WHEN a.is_forgotten THEN a.copy END AS copy
+    CASE WHEN a.forgotten_by <> '' THEN a.copy END AS copy, nullif(a.forgotten_by, '') AS forgotten_by
 FROM alike AS a JOIN (SELECT DISTINCT number, batch FROM tried) AS t USING (number);

@@ -67,6 +67,22 @@ def test_equal_rows_of_a_file_go_on_being_counted(tmp_path):
     assert_balanced(store)
 
 
+def test_equal_rows_of_a_file_that_was_forgotten(tmp_path):
+    """They go on being counted as its rows, apart from those that the next file has at its place."""
+    log, store, mapped = tmp_path / "log.ndjson", tmp_path / "store.duckdb", {"event_id": "@hash"}
+    log.write_text(line() + line(channel=None) * 2)
+    config = config_of(store, file_source(log, map=mapped))
+    load(config)
+    runs.reset(config, "files", confirm=lambda _: None)
+    assert (1, 2) == ((again := load(config)).duplicate, again.quarantined)
+    fix(store, map={"channel": "=web", **mapped})
+    asked = "contains(quarantine_id, '@') AND source_offset ="
+    assert [1, 1] == [replayed(config, f"{asked} {offset}").loaded for offset in (1, 2)]
+    assert (2, 2) == ((done := replayed(config)).tried, done.duplicate)
+    assert 3 == one(store, "SELECT count(*) FROM touchpoints")
+    assert_balanced(store)
+
+
 def test_a_reference_row_that_was_loaded_with_a_fix_stands(tmp_path):
     """Its file read again neither takes it away nor opens it again; a shorter file takes it away."""
     dump = tmp_path / "contracts.csv"
