@@ -155,7 +155,7 @@ def _prepare(folder: Path) -> list[str]:
         shutil.rmtree(context / definitions, ignore_errors=True)
     for kept in (folder / RESULTS, folder / DOCS / "validations"):
         for check in kept.glob("*/*/*"):
-            if check.name not in finished:
+            if check.name not in finished and check.is_dir():  # a file manager leaves files of its own
                 shutil.rmtree(check)
                 if not any(check.parent.iterdir()):
                     check.parent.rmdir()

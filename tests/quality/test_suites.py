@@ -197,6 +197,7 @@ def test_a_folder_that_is_no_context_is_made_anew(left, store, tmp_path):
         killed = folder / "gx/uncommitted/validations/touchpoints/killed/20260101T000000.000000Z"
         killed.mkdir(parents=True)
         (killed / "store-touchpoints.json").write_text('{"success": tr', "utf-8")
+        killed.with_name(".DS_Store").write_text("a file manager's")
     else:
         (folder / "gx" / "expectations").mkdir(parents=True)
         (folder / "gx" / "expectations" / "mine.json").write_text("[]", "utf-8")
