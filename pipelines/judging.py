@@ -37,8 +37,8 @@ class UnknownSourceError(Exception):
 class _Batch:
     """Records that are read alike.
 
-    ``edited``: their bytes are those that a person wrote; ``copy``: which of those of one place, where the run
-    ``forgotten_by`` forgot their log.
+    ``edited``: their bytes are those that a person wrote; ``copy``: which of those of one place, where their
+    log was forgotten, by the run ``forgotten_by``.
     """
 
     id: int

@@ -22,4 +22,4 @@ COMMENT ON TABLE internal.dead_letters IS 'Rejections that are still to be sent 
 COMMENT ON TABLE internal.people IS 'The person of each customer id that is another name of a person.';
 COMMENT ON TABLE internal.meta IS 'The store''s format version and the text of the rules in force.';
 COMMENT ON TABLE internal.offsets IS 'The next offset to read of each topic-partition: the truth about what was read.';
-COMMENT ON TABLE internal.row_hashes IS 'How often a row of a file was seen, for sources whose event_id is @hash.';
+COMMENT ON TABLE internal.row_hashes IS 'How often a row of a file was seen, for sources whose event_id is @hash; of a file that was forgotten, with @ and the run behind its name.';
