@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
+import textwrap
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,7 +16,7 @@ from parcours.pipelines.cli.exits import Session
 from parcours.pipelines.cli.gate import state_text
 from parcours.pipelines.cli.observing import observers
 from parcours.pipelines.cli.options import config_options, log_option, read
-from parcours.pipelines.cli.render import print_table
+from parcours.pipelines.cli.render import NO_EDGE, show
 from parcours.pipelines.cli.root import parcours_command
 from parcours.pipelines.cli.run import silent_workers, store_options
 
@@ -103,26 +107,30 @@ def _plain(found: Check, page: Path, lang: str, code: int) -> dict[str, Any]:
 
 
 def _print(session: Session, found: Check, page: Path, lang: str, store: str) -> None:
-    if found.broken:
-        print_table(
-            ("rule", "relation", "severity", "observed", "expected", "what is right", "owner"),
-            [
-                (
-                    *(each.rule.name, each.rule.relation, each.rule.severity, _observed(each)),
-                    *(each.rule.expected, _sentence(each, lang), each.rule.owner),
-                )
-                for each in found.broken
-            ],
-            folded=True,
-        )
-    total, held = len(found.findings), found.gate.state == "held"
-    click.echo(f"{total - len(found.broken)} of {total} rules hold; {state_text(found.gate)}")
+    for each in found.broken:
+        _print_broken(each, lang)
+    total, gate = len(found.findings), found.gate
+    # the reasons stand above, but of a check that failed
+    state = state_text(replace(gate, reasons=()) if found.findings else gate)
+    click.echo(f"{total - len(found.broken)} of {total} rules hold; {state}")
     if found.findings:
         session.say(f"Data Docs: {page}")
-    if held:
+    if gate.state == "held":
         session.say(
             f"which rows: parcours check{store} --json, or the column sample of quality_results;"
             f" what was rejected: parcours quarantine summary{store}"
         )
     else:
         session.say(f"for readers: parcours publish{store}")
+
+
+def _print_broken(each: Finding, lang: str) -> None:
+    """Write a broken rule in lines that fit any terminal, its name in one piece."""
+    rule = each.rule
+    owner = f", owner {rule.owner}" if rule.owner else ""
+    click.echo(f"{rule.severity}  {rule.name}, on {rule.relation}{owner}")
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else NO_EDGE
+    for text in (f"{_observed(each)}; expected {rule.expected}", _sentence(each, lang)):
+        lines = textwrap.wrap(show(text), max(60, width) - 6, break_long_words=False, break_on_hyphens=False)
+        click.echo(textwrap.indent("\n".join(lines), " " * 6))
+    click.echo()

@@ -51,7 +51,7 @@ def test_the_gate_on_the_command_line(parcours, process, project):
         opened.connection.execute("UPDATE run_balances SET loaded = loaded + 1, duplicate = duplicate - 1")
     checked = parcours("check", "--lang", "fr")
     assert 6 == checked.code
-    assert "touchpoints.event_type_mapped" in checked.out
+    assert "warn  touchpoints.event_type_mapped, on touchpoints, owner parcours\n" in checked.out
     assert "publication is held since" in checked.out
     page = checked.err.partition("Data Docs: ")[2].splitlines()[0]
     assert page.startswith(str(folder))
