@@ -169,7 +169,8 @@ class _Reader:
         partition = batch.partition
         if batch.copy is not None and self._is_reference:
             partition -= FORGOTTEN_PARTITIONS * batch.copy
-        place = PlannedRange(batch.id, batch.source, batch.topic, partition, 0, 0)
+        first = records["offset"][0].as_py()
+        place = PlannedRange(batch.id, batch.source, batch.topic, partition, first, first)
         decoded = self._decoder.decode(SourceBatch(place, records, context))
         judged = self._validator.validate(decoded)
         if batch.form == "contents" and not batch.changes and not batch.edited:

@@ -80,7 +80,8 @@ measured AS (
     FROM numbered WINDOW ordered AS (PARTITION BY number ORDER BY source_offset)
 )
 SELECT
-    stored_row, quarantine_id, edited_by, number, batch::INTEGER AS batch, (batch << $range_bits) + source_offset AS rid
+    stored_row, quarantine_id, edited_by, number, batch::INTEGER AS batch,
+    (batch << $range_bits) + source_offset - min(source_offset) OVER (PARTITION BY batch) AS rid
 FROM (SELECT *, dense_rank() OVER (ORDER BY number, by_records, by_bytes) AS batch FROM measured);
 
 CREATE OR REPLACE TEMP TABLE batches AS

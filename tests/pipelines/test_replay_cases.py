@@ -4,6 +4,7 @@ import io
 import json
 import struct
 
+import duckdb
 import fastavro
 import pytest
 from fixing import edit, fix, replayed
@@ -182,6 +183,23 @@ def test_what_came_meanwhile(tmp_path):
         each for (each,) in rows(store, "SELECT event_id FROM touchpoints ORDER BY 1")
     ]
     assert_balanced(store)
+
+
+def test_offsets_of_any_size(tmp_path):
+    """Those of a topic that is years old are not taken for another's."""
+    (tmp_path / "1.ndjson").write_text(line(channel=None))
+    (tmp_path / "2.ndjson").write_text(line(event_id="e2", channel=None))
+    store = tmp_path / "store.duckdb"
+    config = config_of(store, file_source(tmp_path / "*.ndjson", map={"channel": {"constant": "web"}}))
+    load(config_of(store, file_source(tmp_path / "*.ndjson")))
+    with duckdb.connect(str(store)) as connection:
+        connection.execute(
+            "UPDATE quarantine SET source_offset = 1::BIGINT << 40 WHERE source_topic = '1.ndjson'"
+        )
+    assert 2 == replayed(config).loaded
+    assert [("e1", 1 << 40), ("e2", 0)] == rows(
+        store, "SELECT event_id, source_offset FROM touchpoints ORDER BY ALL"
+    )
 
 
 def test_what_is_not_tried(tmp_path):
