@@ -71,10 +71,11 @@ def newest_gate(connection: duckdb.DuckDBPyConnection) -> GateState | None:
 
 
 def committed(connection: duckdb.DuckDBPyConnection) -> str:
-    """Return a text that is another one after each commit of data; no clock decides."""
+    """Return a text that is another one after each commit of data, or of other views; no clock decides."""
     row = connection.execute(
         "SELECT (SELECT count(*) FROM runs), (SELECT count(*) FROM run_balances),"
-        " (SELECT count(*) FROM quarantine WHERE status = 'open')"
+        " (SELECT count(*) FROM quarantine WHERE status = 'open'),"
+        " (SELECT list(value ORDER BY key) FROM internal.meta WHERE key LIKE 'made.%')"
     ).fetchone()
     return repr(row)
 

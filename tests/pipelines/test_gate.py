@@ -11,6 +11,7 @@ import pytest
 from killing import KilledRuns
 
 from parcours.pipelines import checks, publication, runs
+from parcours.pipelines.derived import make_derived
 from parcours.pipelines.observe import SilentObserver
 from parcours.pipelines.simulate import simulate
 from parcours.pipelines.status import read_status
@@ -139,7 +140,7 @@ def checks_of(config):
 
 
 def test_a_check_is_due_where_something_changed(log):
-    """New data, other rules, a decision about the quarantine: each is checked once, and nothing twice."""
+    """New data, other rules or views, a decision about the quarantine: each is checked once, none twice."""
     config = configured(log, gate={**CHECKED, "at_end": False})
     load(config)
     stop = {"on": "touchpoints", "kind": "in_set", "column": "channel", "values": ["x"], "severity": "stop"}
@@ -152,6 +153,11 @@ def test_a_check_is_due_where_something_changed(log):
         )
         assert not checks.is_due(store, config)
         assert checks.is_due(store, other)
+        loyal = config_of(log, segment={"loyal": {"over": "profiles", "where": "journeys > 2"}})
+        make_derived(store, loyal)
+        assert checks.is_due(store, config)
+        make_derived(store, config)
+        assert not checks.is_due(store, config)
         connection.execute("INSERT INTO runs SELECT run_id || 'x', * EXCLUDE run_id FROM runs")
         assert checks.is_due(store, config)
     nothing_new = load(config.model_copy(update={"gate": configured(log).gate}))
