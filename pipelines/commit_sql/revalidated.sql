@@ -1,5 +1,6 @@
 -- Touchpoints that break a rule in force go back where they came from: into the row of the record that the run loaded them
--- of, where it was in quarantine before, or as contents.
+-- of, where it was in quarantine before, or as contents: with the id that they have, where that is the hash of them and tells
+-- how many equal rows came before.
 CREATE OR REPLACE TEMP TABLE broken AS
 SELECT
     coalesce(q.quarantine_id, md5(t.event_id || chr(31) || hex(t.content_sha256))) AS quarantine_id, t.source_name,
@@ -13,7 +14,8 @@ LEFT JOIN (
     GROUP BY ALL HAVING count(*) = 1
 ) AS q
     ON q.source = t.source_name AND q.source_topic = t.source_topic AND q.source_partition = t.source_partition
-        AND q.source_offset = t.source_offset AND q.closed_by_run = t.run_id;
+        AND q.source_offset = t.source_offset AND q.closed_by_run = t.run_id
+        AND NOT starts_with(t.event_id, lower(hex(t.content_sha256)));
 
 UPDATE quarantine
 SET attempts = attempts + 1, last_at = $now, status = 'open', closed_by_run = NULL, step = b.step, reason = b.reason,

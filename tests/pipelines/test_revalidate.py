@@ -115,6 +115,22 @@ def test_a_record_that_was_replayed_goes_back_with_its_fixes(tmp_path):
     assert_balanced(store)
 
 
+def test_an_id_that_is_the_hash_of_its_contents_stays(tmp_path):
+    """Moved to the quarantine and back, a row that was loaded with a fix is the row that it was."""
+    record = {"occurred_at": "2024-01-01T00:00:00Z", "customer_id": "ada", "event_type": "visit"}
+    (tmp_path / "log.ndjson").write_text(json.dumps(record) + "\n")
+    store = tmp_path / "store.duckdb"
+    source = file_source(tmp_path / "log.ndjson", map={"event_id": "@hash"})
+    load(config_of(store, source))
+    fix(store, map={"channel": "=web"})
+    replayed(config_of(store, source))
+    ids = rows(store, "SELECT event_id FROM touchpoints")
+    assert 1 == revalidated(config_of(store, source, validation=LATER)).moved
+    assert 1 == replayed(config_of(store, source)).loaded
+    assert ids == rows(store, "SELECT event_id FROM touchpoints")
+    assert_balanced(store)
+
+
 def test_killed(loaded, store):
     """Killed before its commit it moved nothing; done again, it moves all."""
     narrow = config_of(store, source_of(loaded), validation=LATER)
