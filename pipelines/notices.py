@@ -6,6 +6,8 @@ A notice has no personal data: rule names and counts, the store's file name and 
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -77,17 +79,19 @@ class Notices:
     def _run(self, event: Notice, command: list[str], body: bytes) -> None:
         try:
             # what it writes goes nowhere: a pipe that its own children keep open would never end
-            subprocess.run(  # noqa: S603, the config's own command
+            process = subprocess.Popen(  # noqa: S603, the config's own command
                 command,
-                input=body,
+                stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                timeout=SECONDS,
-                check=True,
+                start_new_session=True,
             )
-        except subprocess.CalledProcessError as error:
-            self._failed(event, f"the command ended with {error.returncode}")
+            process.communicate(body, timeout=SECONDS)
+            if process.returncode:
+                self._failed(event, f"the command ended with {process.returncode}")
         except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)  # with its children, which would stay, one more each time
+            process.wait()
             self._failed(event, f"the command took longer than {SECONDS:.0f} s and was ended")
         except OSError as error:
             self._failed(event, f"the command could not be started: {error.strerror}")

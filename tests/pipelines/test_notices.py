@@ -5,6 +5,7 @@ import threading
 import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
@@ -123,14 +124,19 @@ def test_a_command_that_fails_is_a_warning(command, problem):
     assert bool(warnings) == bool(problem)
 
 
-def test_a_command_that_hangs_is_ended(monkeypatch):
-    """A command has its time and no more, whatever its own children keep open."""
-    monkeypatch.setattr(notices, "SECONDS", 0.2)
+def test_a_command_that_hangs_is_ended(monkeypatch, tmp_path):
+    """A command has its time and no more, and nor have its own children."""
+    monkeypatch.setattr(notices, "SECONDS", 0.5)
     warnings = []
+    child = tmp_path / "child"
     began = time.monotonic()
-    told(warnings, command=["sh", "-c", "sleep 30 & sleep 30"]).tell("held", "run-1")
+    told(warnings, command=["sh", "-c", f"sleep 30 & echo $! > {child}; sleep 30"]).tell("held", "run-1")
     assert time.monotonic() - began < 10
     assert "took longer" in warnings[0]
+    state = Path(f"/proc/{int(child.read_text())}/stat")
+    while state.exists() and state.read_text().split()[2] != "Z":  # killed, but perhaps nobody's to collect
+        assert time.monotonic() - began < 10
+        time.sleep(0.01)
 
 
 def test_the_address_is_a_secret(tmp_path):
