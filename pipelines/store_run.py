@@ -59,8 +59,8 @@ class RunResult:
 
     ``rule_changes`` and ``moves`` say what it applied to all that is stored, and are empty where it did not;
     ``identity_changes`` what merges, aliases and decisions moved from one person to another, slice by slice.
-    ``gate`` says whether the store may be published, where the run asked; ``published`` names the copy that
-    it made.
+    ``gate`` says whether the store may be published, where the run asked, ``rules_warned`` how many rules its
+    check found broken that hold nothing; ``published`` names the copy that it made.
     """
 
     run_id: str
@@ -81,6 +81,7 @@ class RunResult:
     moves: Moves | None = None
     identity_changes: list[IdentityChange] = field(default_factory=list)
     gate: GateState | None = None
+    rules_warned: int = 0
     published: str | None = None
 
     def add(self, counts: Counts) -> None:
@@ -350,6 +351,7 @@ class StoreRun:
                     self.store, self.config, self.run.run_id, observer=self.observer, warn=self.warn
                 )
                 self.result.gate = found.gate
+                self.result.rules_warned = sum(each.rule.severity == "warn" for each in found.broken)
             else:
                 self.result.gate = checks.newest_gate(self.connection)
             self._publish()

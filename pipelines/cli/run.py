@@ -139,6 +139,9 @@ def report_gate(session: Session, result: RunResult, store: str) -> None:
     if result.gate is not None and result.gate.state == "held":
         click.echo(state_text(result.gate))
         session.say(f"what to do: parcours check{store}")
+    elif result.rules_warned:
+        told = "1 rule warns" if result.rules_warned == 1 else f"{result.rules_warned} rules warn"
+        session.say(f"{told}: parcours check{store}")
     if result.published is not None:
         click.echo(f"published {result.published}")
 

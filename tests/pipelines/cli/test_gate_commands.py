@@ -75,6 +75,12 @@ def test_the_gate_on_the_command_line(parcours, process, project):
     told = json.loads(ran.out)
     assert (6, "held", True) == (ran.code, told["status"], told["nothing_to_do"])
 
+    with Store(store) as opened:
+        opened.connection.execute("UPDATE run_balances SET loaded = loaded - 1, duplicate = duplicate + 1")
+    ran = parcours("rebuild")
+    assert 0 == ran.code
+    assert "1 rule warns: parcours check\n" in ran.err
+
 
 def test_without_a_store(parcours, tmp_path):
     """There is nothing to check or publish before the first run, and none is made by asking."""
