@@ -180,6 +180,9 @@ class _RuleCheck:
         for key, name in [*named, *(("columns", name) for name in rule.columns)]:
             if name not in columns:
                 yield Found((*self._place, key), f'"{name}" is no {what}', name, [*columns])
+            elif key == "by" and name.endswith("_id"):
+                said = "its groups are named in logs and notices, where no id of a person or thing may stand"
+                yield Found((*self._place, key), said)
         found = [
             Found((*self._place, key), wrong.problem, wrong.unknown, [*columns] if wrong.unknown else ())
             for key in ("where", "condition")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from importlib import resources
 from string import Template
@@ -130,6 +130,8 @@ def _words(config: Config) -> dict[str, str]:
         "event_types": ", ".join(map(literal, ["", *config.taxonomy.events])),
         "channels": ", ".join(map(literal, ["", *config.taxonomy.channels])),
         "least": str(gate.quarantine_least),
+        "far_past": str(gate.far_past.total_seconds()),
+        "far_past_text": f"{gate.far_past / timedelta(days=1):g}",
         "limit": f"CASE source {cases} ELSE {gate.quarantine_share} END"
         if cases
         else str(gate.quarantine_share),

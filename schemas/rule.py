@@ -132,6 +132,10 @@ class Gate(BaseModel):
     quarantine_least: int = Field(
         default=100, ge=1, description="fewer records in quarantine than this never hold"
     )
+    far_past: Duration = Field(
+        default=timedelta(days=31),
+        description="how long after the time by which 99.9 % of the events had occurred the newest may be",
+    )
 
 
 class Publish(BaseModel):

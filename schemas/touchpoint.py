@@ -93,7 +93,7 @@ REJECTED = pa.schema(
         ("context_id", pa.string()),
     ]
 )
-"""One record for the quarantine, with the one rule that it broke first, and what its bytes need to be read."""
+"""One record for the quarantine: the one rule that it broke first, and what its bytes need to be read."""
 
 REASONS = (
     "tombstone",

@@ -414,7 +414,7 @@ def test_an_alias_is_of_a_known_kind_of_id(write):
 
 
 def test_an_expression_of_a_mapping_is_checked(write):
-    """What is no column of the record's, asks for more than the record, or does not fit, before it is read."""
+    """What is no column of the record's, asks for more than the record, or does not fit, is told."""
     path = write(
         FILE_SOURCE
         + """

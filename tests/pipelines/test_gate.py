@@ -4,6 +4,7 @@ import json
 import signal
 import threading
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import duckdb
@@ -132,6 +133,8 @@ def test_what_holds_besides_rejected_records(log):
     assert sorted(broken_rules(found)) == [rule for rule, _, _ in kept]
     far = next(row for row in kept if row[0] == "touchpoints.not_far_past_the_rest")
     assert (1, [one(config.store.path, "SELECT max(event_id) FROM touchpoints")]) == far[1:]
+    patient = config.model_copy(update={"gate": config.gate.model_copy(update={"far_past": timedelta(400)})})
+    assert "touchpoints.not_far_past_the_rest" not in broken_rules(checks_of(patient))
 
 
 def checks_of(config):

@@ -151,6 +151,12 @@ kind = "completeness"
 column = "campaign"
 min = 0.5
 by = "chanel"
+[rule.groups]
+on = "touchpoints"
+kind = "completeness"
+column = "campaign"
+min = 0.5
+by = "customer_id"
 [rule.query]
 on = "touchpoints"
 kind = "sql"
@@ -191,6 +197,7 @@ every = "often"
         "rule > volume_time > time": "channel is a VARCHAR, and not a time or a day",
         "rule > share > min": "a share is a number from 0 to 1",
         "rule > complete > by": 'did you mean "channel"',
+        "rule > groups > by": "no id of a person",
         "rule > query > sql": "touchpoint does not exist",
         "rule > statement > sql": "write a single SELECT",
         "gate > every": "is not a duration",

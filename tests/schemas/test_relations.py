@@ -79,7 +79,8 @@ PROMISED = {
     "fixes": "fix_id decided_at run_id change edited note records",
     "gate": "decided_at run_id state reasons since",
     "publications": "published_at run_id file touchpoints newest_at",
-    "column_profiles": "profiled_at relation column_name data_type rows nulls distinct_values least greatest top",
+    "column_profiles": """profiled_at relation column_name data_type rows nulls distinct_values least greatest
+        top""",
     "runs": "run_id command started_at ended_at status rules_fingerprint",
     "run_balances": """run_id source source_topic source_partition from_offset to_offset read loaded duplicate
         quarantined suppressed demoted gap gap_reason committed_at""",
