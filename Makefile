@@ -10,7 +10,7 @@ EVENTS ?= 200000
 PARALLEL := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-long lint format typecheck tables bench bench-slices bench-kpis bench-quality services clean
+.PHONY: help run test coverage test-long lint format typecheck tables bench bench-slices bench-kpis bench-quality services clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -26,6 +26,9 @@ run: $(READY) ## simulate 200,000 events, load them, show the stage conversion a
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/demo.sh $(DEMO) $(EVENTS)
 
 test: $(READY) ## every test, with a real Kafka broker (Java 17 and Maven) and a browser (chromium)
+	$(BIN)/pytest $(PARALLEL) -m "not long"
+
+coverage: $(READY) ## the same with branch coverage of the product, a third slower
 	$(BIN)/pytest $(PARALLEL) --cov --cov-report=term:skip-covered -m "not long"
 
 test-long: $(READY) ## the nightly profile: more generated cases, more data

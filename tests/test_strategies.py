@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from datetime import datetime, timedelta
 
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -354,6 +355,7 @@ def count_situations(worlds_to_look_at):
     return seen
 
 
+@pytest.mark.long
 def test_every_situation_comes_up():
     """Six hundred worlds hold every situation that the rules speak of, and each at least twice."""
     seen = count_situations(600)

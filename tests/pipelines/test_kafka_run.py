@@ -61,6 +61,7 @@ class Outage(SilentObserver):
             self._back.join()
 
 
+@pytest.mark.long
 def test_broker_away_for_twenty_seconds(lines, kafka, tmp_path):
     """A broker that is killed in the middle of a run and comes back: the run waits, and loads all."""
     kafka.create_topic("outage", 4)

@@ -140,7 +140,7 @@ def test_fixed_in_any_order_it_is_the_store_of_a_right_log(tmp_path):
         return config_of(tmp_path / f"{name}.duckdb", *sources, **limits)
 
     load(config_for("right"))
-    config, store, draw = config_for("wrong", slice_records=150), tmp_path / "wrong.duckdb", random.Random(3)
+    config, store, draw = config_for("wrong", slice_records=300), tmp_path / "wrong.duckdb", random.Random(3)
     later = [path.rename(tmp_path / path.name) for path in (tmp_path / "wrong").glob("1.*")]
     load(config)
     for deed in ("portion", "rewind", "portion", "later", "portion", "twice", "rewind", "portion"):

@@ -26,7 +26,7 @@ from parcours.schemas.config import Config
 from parcours.schemas.touchpoint import avro_schema
 from parcours.transforms import merge
 
-EXAMPLES = 100 if os.environ.get("HYPOTHESIS_PROFILE") == "long" else 10
+EXAMPLES = 100 if os.environ.get("HYPOTHESIS_PROFILE") == "long" else 5
 
 FILES = ("2", "10")
 """Names of the files of one slice after the other: by text, the later one is the smaller."""

@@ -192,7 +192,11 @@ class KafkaBroker:
         """Create a topic and wait until it can be used; ``configs`` write dots as underscores."""
         options = {key.replace("_", "."): str(value) for key, value in configs.items()}
         topic = {"num_partitions": partitions, "replication_factor": len(self._ports), "configs": options}
-        self.admin.create_topics({name: topic}, wait_for_metadata=True)
+        from kafka.errors import TopicAlreadyExistsError  # noqa: PLC0415
+
+        # a slow broker's first answer is not waited for, and the client asks again
+        with contextlib.suppress(TopicAlreadyExistsError):
+            self.admin.create_topics({name: topic}, wait_for_metadata=True)
 
     def delete_topic(self, name: str) -> None:
         """Delete a topic and wait until the cluster no longer lists it."""
